@@ -1,0 +1,43 @@
+"""Machine-learning experiments as tests.
+
+The names below are what a user writes; everything heavy is imported when it is needed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness.declarations import dataset, experiment, features, grid, metric
+from harness.errors import HarnessError, LeakageError, SealedError
+
+if TYPE_CHECKING:
+    from harness.data import Dataset
+    from harness.scores import Score, Scores
+    from harness.trial import Trial
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Dataset",
+    "HarnessError",
+    "LeakageError",
+    "Score",
+    "Scores",
+    "SealedError",
+    "Trial",
+    "dataset",
+    "experiment",
+    "features",
+    "grid",
+    "metric",
+]
+
+_HEAVY = {"Dataset": "data", "Score": "scores", "Scores": "scores", "Trial": "trial"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HEAVY:
+        import importlib
+
+        return getattr(importlib.import_module(f"harness.{_HEAVY[name]}"), name)
+    raise AttributeError(f"module 'harness' has no attribute {name!r}")

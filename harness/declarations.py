@@ -1,0 +1,280 @@
+"""What a user's decorators attach to a function: frozen records, read at collection; nothing runs here."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import DeclarationError
+from harness.space import Grid
+
+__tracebackhide__ = True
+
+Function = Callable[..., Any]
+
+_ATTRIBUTE = "__harness__"
+
+
+def _place(function: Function) -> str:
+    code = inspect.unwrap(function).__code__
+    return f"{Path(code.co_filename).name}:{code.co_firstlineno}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetDeclaration:
+    """One `@dataset`: the loader and how its rows are to be split."""
+
+    name: str
+    loader: Function
+    target: str
+    contract: str | None
+    split: Sequence[float]
+    seed: int
+    stratify: bool | str | None
+    group: str | None
+    time: str | Sequence[str] | None
+    key: str | Sequence[str] | None
+    weight: str | None
+    drop: Sequence[str]
+    task: str | None
+    positive: Any
+
+    @property
+    def path(self) -> Path:
+        """The file that defines the loader."""
+        return Path(inspect.unwrap(self.loader).__code__.co_filename)
+
+    @property
+    def place(self) -> str:
+        """`file:line` of the loader, for messages."""
+        return _place(self.loader)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeaturesDeclaration:
+    """One `@features`: the function that returns an unfitted transformer."""
+
+    name: str
+    function: Function
+
+    @property
+    def place(self) -> str:
+        """`file:line` of the function, for messages."""
+        return _place(self.function)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricDeclaration:
+    """One `@metric`: a score of the user's own."""
+
+    name: str
+    function: Function
+    greater_is_better: bool
+
+    @property
+    def place(self) -> str:
+        """`file:line` of the function, for messages."""
+        return _place(self.function)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentDeclaration:
+    """One `@experiment`: what its best trial is."""
+
+    maximize: str | None = None
+    minimize: str | None = None
+
+
+def declared(value: object, kind: type) -> Any:
+    """Return the record of type `kind` that a decorator left on `value`, or None."""
+    try:
+        record = vars(value).get(_ATTRIBUTE, {}).get(kind)
+    except TypeError:  # an object without a __dict__
+        return None
+    return record if isinstance(record, kind) else None
+
+
+def grids(function: Function) -> tuple[Grid, ...]:
+    """Return the grids of `function`, the topmost decorator first."""
+    records: Mapping[type, Any] = vars(function).get(_ATTRIBUTE, {})
+    return tuple(records.get(Grid, ()))
+
+
+def _attach(function: Function, kind: type, record: object) -> None:
+    records = dict(vars(function).get(_ATTRIBUTE, {}))
+    records[kind] = record
+    setattr(function, _ATTRIBUTE, records)
+
+
+def _needs_function(value: object, decorator: str) -> Function:
+    if not inspect.isfunction(value):
+        raise DeclarationError(
+            f"@{decorator} decorates a {type(value).__name__}, not a function",
+            f"write @{decorator} on the line above a def",
+        )
+    return value
+
+
+def dataset(
+    target: str,
+    *,
+    contract: str | None = None,
+    split: Sequence[float] = (0.7, 0.2, 0.1),
+    seed: int = 0,
+    stratify: bool | str | None = None,
+    group: str | None = None,
+    time: str | Sequence[str] | None = None,
+    key: str | Sequence[str] | None = None,
+    weight: str | None = None,
+    drop: Sequence[str] = (),
+    task: str | None = None,
+    positive: Any = None,
+) -> Callable[[Function], Any]:
+    """Make the decorated loader a session fixture of type `harness.Dataset`.
+
+    The loader returns a pandas `DataFrame`, one row an example, and may itself ask for fixtures.
+
+    target: column to predict. Neither it nor `weight` nor `drop` is part of `.X`.
+    contract: name of a Great Expectations suite, `expectations/NAME.json`; None: no contract.
+    split: shares of train, validation and test rows; they sum to 1.
+    seed: of the random and the grouped split, 0 … 2**32 - 1.
+    stratify: None: by the target for classification; False: never; a column's name: by that column.
+    group: column whose equal values never stand in two splits (scikit-learn's `GroupShuffleSplit`).
+    time: column or columns in whose order the rows are cut; the test rows are the latest.
+    key: column or columns that name a row for ever; the split is by their hash, so that no row
+        changes split when data grows.
+    weight: column of sample weights, used in fits and in every score.
+    drop: columns that no model may see (leaks, ids).
+    task: "binary", "multiclass" or "regression"; None: decided from the target.
+    positive: label of the positive class (binary); None: the last in sorted order.
+
+    Options that contradict each other, and rows that cannot be split so, fail the item
+    `contract[NAME]` with a `DeclarationError` or `DataError` that names the remedy.
+    """
+
+    def decorate(loader: Function) -> Any:
+        function = _needs_function(loader, "dataset(target=…)")
+        record = DatasetDeclaration(
+            name=function.__name__,
+            loader=function,
+            target=target,
+            contract=contract,
+            split=split,
+            seed=seed,
+            stratify=stratify,
+            group=group,
+            time=time,
+            key=key,
+            weight=weight,
+            drop=drop,
+            task=task,
+            positive=positive,
+        )
+
+        def prepared(_harness: Any) -> Any:
+            return _harness.dataset(record)
+
+        prepared.__name__ = function.__name__
+        prepared.__doc__ = function.__doc__
+        prepared.__module__ = function.__module__
+        _attach(prepared, DatasetDeclaration, record)
+        return pytest.fixture(scope="session", name=function.__name__)(prepared)
+
+    return decorate
+
+
+def features(function: Function) -> Any:
+    """Make a fixture of a function that returns an unfitted scikit-learn transformer.
+
+    The function receives one data set or the result of other features by name, and hyperparameters
+    if it names any. Its transformer is fitted on the training rows only (`fit_transform(X, y)`);
+    the other rows go through `transform`. The fixture's value is a `harness.Dataset` of the
+    transformed splits, fitted once per data and parameter values. While the function runs,
+    `.validation` and `.test` raise `LeakageError`.
+    """
+    function = _needs_function(function, "features")
+    record = FeaturesDeclaration(name=function.__name__, function=function)
+
+    def transformed(_harness: Any, **inputs: Any) -> Any:
+        return _harness.features(record, inputs)
+
+    own = inspect.Parameter("_harness", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = [
+        p.replace(kind=inspect.Parameter.KEYWORD_ONLY, default=inspect.Parameter.empty)
+        for p in inspect.signature(function).parameters.values()
+        if p.default is inspect.Parameter.empty
+    ]
+    transformed.__signature__ = inspect.Signature([own, *parameters])  # type: ignore[attr-defined]
+    transformed.__name__ = function.__name__
+    transformed.__doc__ = function.__doc__
+    transformed.__module__ = function.__module__
+    _attach(transformed, FeaturesDeclaration, record)
+    return pytest.fixture(name=function.__name__)(transformed)
+
+
+def grid(**values: Sequence[Any]) -> Callable[[Function], Function]:
+    """Run the experiment once for every combination of the given lists.
+
+    Combinations come in declared order, the last list fastest, with ids such as
+    `max_depth:4-learning_rate:0.05` that `-k` understands. Several `@grid` multiply.
+    An empty list, equal values, or a name that neither the experiment nor its features take is an
+    error of that experiment at collection.
+    """
+
+    def decorate(function: Function) -> Function:
+        function = _needs_function(function, "grid(…)")
+        _attach(function, Grid, (Grid(dict(values)), *grids(function)))
+        return function
+
+    return decorate
+
+
+def experiment(
+    function: Function | None = None,
+    /,
+    *,
+    maximize: str | None = None,
+    minimize: str | None = None,
+) -> Any:
+    """State what the best trial of an experiment is.
+
+    maximize, minimize: name of a validation score, of a `@metric`, or of a value given to
+        `trial.log`. Default: highest `roc_auc` (binary), highest `accuracy` (multiclass), lowest
+        `rmse` (regression); none for an experiment without data.
+
+    An unknown name, both at once, or a direction against the metric's own is an error of that
+    experiment at collection.
+    """
+
+    def decorate(function: Function) -> Function:
+        function = _needs_function(function, "experiment(…)")
+        record = ExperimentDeclaration(maximize=maximize, minimize=minimize)
+        _attach(function, ExperimentDeclaration, record)
+        return function
+
+    return decorate if function is None else decorate(function)
+
+
+def metric(function: Function | None = None, /, *, greater_is_better: bool = True) -> Any:
+    """Make the function a score: an attribute of every `Scores`, allowed as objective.
+
+    The function takes any of `y`, `prediction`, `probability`, `X`, `weight` by name and returns a
+    finite number. `y` and `prediction` are 0..K-1 in the order of `Dataset.classes`
+    (classification) or values (regression); `probability` is (rows, K), None without probabilities; `X` the raw
+    rows; `weight` one weight a row or None.
+    """
+
+    def decorate(function: Function) -> Function:
+        function = _needs_function(function, "metric(…)")
+        record = MetricDeclaration(
+            name=function.__name__, function=function, greater_is_better=greater_is_better
+        )
+        _attach(function, MetricDeclaration, record)
+        return function
+
+    return decorate if function is None else decorate(function)

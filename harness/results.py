@@ -1,0 +1,184 @@
+"""Frozen records that cross every border: between processes, into the store, to MLflow, to the report."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+Outcome = Literal["passed", "failed", "raised", "skipped", "error"]
+"""Of a trial: `failed` an assert of its own, `raised` any other exception of user code, `skipped`
+(also an expected failure) it gave no result, `error` the machinery broke."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """Which score makes a trial the best."""
+
+    name: str
+    greater_is_better: bool
+
+    def better(self, a: float, b: float) -> bool:
+        """Return whether `a` is strictly better than `b`."""
+        return a > b if self.greater_is_better else a < b
+
+
+class _Record:
+    __slots__ = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as plain JSON values."""
+        return dataclasses.asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Return the record of `to_json`; fields this version does not know are left out."""
+        known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        return cls(**{name: value for name, value in values.items() if name in known})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord(_Record):
+    """One pytest run that had experiments."""
+
+    id: str
+    project: str
+    started: float
+    """Seconds since 1970."""
+    backend: str
+    harness_version: str
+    commit: str | None
+    dirty: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractRecord(_Record):
+    """What became of one data set before any trial."""
+
+    node_id: str
+    dataset: str
+    outcome: Literal["passed", "broken"]
+    contract: str | None
+    verdict: str
+    """"passed", "passed with warnings", "broken" or "no contract"."""
+    digest: str | None = None
+    """Of the loaded rows; None if there were none to prepare."""
+    task: str | None = None
+    rows: Mapping[str, int] = field(default_factory=dict)
+    """Number of rows by split."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Dtype by name, of what models see and the target."""
+    target: str | None = None
+    violations: Sequence[str] = ()
+    """One line each, without example rows."""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRecord(_Record):
+    """What one trial gave."""
+
+    node_id: str
+    experiment: str
+    index: int
+    """Position in declared order within the experiment."""
+    id: str
+    """The bracketed part of the node id, or an empty string."""
+    params: Mapping[str, Any]
+    """Hyperparameters; a value that JSON has no word for is its `repr`."""
+    outcome: Outcome
+    message: str = ""
+    """Text of the failure or the reason of the skip."""
+    dataset: str | None = None
+    data_digest: str | None = None
+    objective: str | None = None
+    greater_is_better: bool = True
+    scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By split ("train", "validation") and metric."""
+    logged: Mapping[str, float] = field(default_factory=dict)
+    """Values given to `trial.log`."""
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Whole learning curves by name, one value an iteration."""
+    started: float = 0.0
+    seconds: float = 0.0
+    """Set-up, call and tear-down."""
+    fit_seconds: float | None = None
+    peak_memory: int | None = None
+    """Highest resident bytes of the process during the fit."""
+    output: str = ""
+    """Captured stdout and stderr."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Path within the run's folder by role: "model", "predictions", or "artifact/NAME"."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the trial may be the best of its experiment."""
+        return self.outcome == "passed"
+
+    @property
+    def value(self) -> float | None:
+        """The objective's value on the validation rows, or as logged; None without one."""
+        if self.objective is None:
+            return None
+        logged = self.logged.get(self.objective)
+        return self.scores.get("validation", {}).get(self.objective, logged)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRecord(_Record):
+    """What one gate decided, and the numbers it looked at."""
+
+    node_id: str
+    name: str
+    outcome: Literal["passed", "failed", "skipped"]
+    experiments: Sequence[str]
+    """Names of the experiments it judged."""
+    readings: Mapping[str, float] = field(default_factory=dict)
+    """Scores it read, by "EXPERIMENT.best.test.METRIC"."""
+    message: str = ""
+    opened: Sequence[str] = ()
+    """Data sets whose test rows it opened."""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BestRecord(_Record):
+    """The best trial of an experiment at the end of a run."""
+
+    experiment: str
+    node_id: str
+    baseline: Mapping[str, float] = field(default_factory=dict)
+    """Validation scores of the Dummy estimator on the same rows."""
+    test: Mapping[str, float] = field(default_factory=dict)
+    """Test scores, if a gate opened the test rows."""
+    example: str | None = None
+    """Path within the run's folder of a JSON file with raw input rows (orient="split")."""
+
+
+Record = ContractRecord | TrialRecord | GateRecord | BestRecord
+
+KINDS: Mapping[str, type[Record]] = {
+    "contract": ContractRecord,
+    "trial": TrialRecord,
+    "gate": GateRecord,
+    "best": BestRecord,
+}
+"""The word by which a packed record says what it is."""
+
+
+def pack(record: Record) -> dict[str, Any]:
+    """Return a record as JSON values that say what they are."""
+    kind = next(kind for kind, made in KINDS.items() if type(record) is made)
+    return {"kind": kind, **record.to_json()}
+
+
+def unpack(values: Mapping[str, Any]) -> Record | None:
+    """Return the record of `pack`; None for a kind or a form that this version does not know."""
+    kind = KINDS.get(str(values.get("kind")))
+    if kind is None:
+        return None
+    try:
+        return kind.from_json(values)
+    except TypeError:  # a field that this version needs is missing
+        return None

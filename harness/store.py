@@ -1,0 +1,120 @@
+"""The store folder: reusable files under the digest of what made them, and one journal a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness.errors import StoreError
+
+
+class Store:
+    """A folder that survives runs; every file in it appears whole or not at all."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def open(self) -> None:
+        """Create the folder if need be; raise StoreError unless it can be written."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            ignore = self.root / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n", encoding="utf-8")
+            descriptor, probe = tempfile.mkstemp(dir=self.root)
+            os.close(descriptor)
+            os.unlink(probe)
+        except OSError as error:
+            raise StoreError(
+                f"the store {self.root} cannot be written: {error.strerror or error}",
+                "make it a writable folder, or name another one with -o experiment_store=FOLDER",
+            ) from error
+
+    def path(self, *parts: str) -> Path:
+        """Return the path of an entry, which need not exist."""
+        return self.root.joinpath(*parts)
+
+    @contextmanager
+    def folder(self, *parts: str) -> Iterator[Path]:
+        """Fill a folder that appears under its name only when the block ends without an error."""
+        target = self.path(*parts)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=target.parent))
+        try:
+            yield draft
+            if target.exists():
+                shutil.rmtree(target)
+            draft.rename(target)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def write_bytes(self, data: bytes, *parts: str) -> Path:
+        """Write one file, whole or not at all."""
+        target = self.path(*parts)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, draft = tempfile.mkstemp(prefix=".draft-", dir=target.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+            os.replace(draft, target)
+        except BaseException:
+            Path(draft).unlink(missing_ok=True)
+            raise
+        return target
+
+    def write_json(self, value: Any, *parts: str) -> Path:
+        """Write a JSON file, whole or not at all."""
+        return self.write_bytes(json.dumps(value, indent=1).encode(), *parts)
+
+    def read_json(self, *parts: str) -> Any | None:
+        """Return the content of a JSON file; None if it is missing or corrupt."""
+        try:
+            return json.loads(self.path(*parts).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def journal(self, *parts: str) -> Journal:
+        """Return the journal at a path."""
+        return Journal(self.path(*parts))
+
+
+class Journal:
+    """JSON lines that are only ever appended to; a torn last line is left out when read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Add one record and hand it to the operating system before returning."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab+") as file:
+            if file.tell() and not self._ends_with_newline(file):
+                file.write(b"\n")  # a writer died inside its line: end it, or this one is lost too
+            file.write(json.dumps(record).encode() + b"\n")
+
+    @staticmethod
+    def _ends_with_newline(file: Any) -> bool:
+        file.seek(-1, os.SEEK_END)
+        return bool(file.read(1) == b"\n")
+
+    def read(self) -> list[dict[str, Any]]:
+        """Return the whole records, oldest first; none if there is no journal."""
+        try:
+            lines = self.path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return []
+        records = []
+        for line in lines:
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(record, dict):
+                records.append(record)
+        return records

@@ -1,0 +1,169 @@
+"""Everything a project declares, by name: data sets, metrics, experiments and the items that stand for them."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from harness.collection import DATASET, EXPERIMENT, ExperimentModule, experiment_name, loaders, role
+from harness.declarations import DatasetDeclaration, MetricDeclaration, declared
+from harness.errors import DeclarationError
+
+_FIXTURE = type(pytest.fixture(lambda: None))
+
+
+class Catalogue:
+    """Names to declarations and items; looks into further experiment files when asked for a name."""
+
+    def __init__(self, config: pytest.Config, patterns: tuple[str, ...]) -> None:
+        self._config = config
+        self._patterns = patterns
+        self._modules: dict[Path, ExperimentModule] = {}
+        self._datasets: dict[str, DatasetDeclaration] = {}
+        self._metrics: dict[str, MetricDeclaration] = {}
+        self._shared: set[str] = set()
+        self._own: dict[Path, set[str]] = {}
+        self._fixtures: set[str] = set()
+        self._clash: DeclarationError | None = None
+
+    def metrics(self, path: Path) -> list[MetricDeclaration]:
+        """Return the metrics for the experiments of a file: its own, and those of conftests and plugins."""
+        names = self._shared | self._own.get(path, set())
+        return [metric for name, metric in self._metrics.items() if name in names]
+
+    def scan(self, module: ModuleType, path: Path | None = None) -> None:
+        """Take in what a plugin, conftest or experiment module declares.
+
+        path: of an experiment file; None: what the module declares is for all files.
+        """
+        for dataset in loaders(module):
+            known = self._datasets.setdefault(dataset.name, dataset)
+            self._compare("data sets", dataset.name, known.place, dataset.place)
+        for value in list(vars(module).values()):
+            if isinstance(value, _FIXTURE):
+                self._fixtures.add(value.__name__)
+            metric = declared(value, MetricDeclaration)
+            if metric is not None:
+                taken = self._metrics.setdefault(metric.name, metric)
+                self._compare("metrics", metric.name, taken.place, metric.place)
+                (self._shared if path is None else self._own.setdefault(path, set())).add(metric.name)
+
+    def add(self, module: ExperimentModule) -> None:
+        """Take in an experiment file; its content is read when it is collected."""
+        self._modules[module.path] = module
+
+    def check(self) -> None:
+        """Raise DeclarationError if a name stands for two things."""
+        for module in self._modules.values():
+            shared = self._config.pluginmanager.get_plugin(str(module.path)) is not None
+            self.scan(module.obj, None if shared else module.path)
+        if self._clash is not None:
+            raise self._clash
+        self._experiments()
+
+    def _compare(self, kind: str, name: str, first: str, second: str) -> None:
+        if first != second:
+            self._clash = self._clash or DeclarationError(
+                f"two {kind} are called {name!r}: {first} and {second}",
+                "a name stands for one thing in a project: rename one",
+            )
+
+    def dataset(self, name: str) -> DatasetDeclaration | None:
+        """Return the data set of that name, if there is one."""
+        return self._datasets.get(name)
+
+    def is_fixture(self, name: str) -> bool:
+        """Return whether a user's own fixture has that name."""
+        return name in self._fixtures
+
+    def contract(self, session: pytest.Session, declaration: DatasetDeclaration) -> pytest.Function:
+        """Return the item that prepares a data set."""
+        module = self._modules.get(declaration.path)
+        if module is None:
+            module = self._open(session, declaration.path, declaration.loader.__module__)
+        return next(
+            item
+            for item in module.items()
+            if role(item) == "contract" and item.stash[DATASET].name == declaration.name
+        )
+
+    def trials(self, session: pytest.Session, name: str) -> list[pytest.Function]:
+        """Return every trial of an experiment in declared order, also from files not collected yet.
+
+        Raises DeclarationError, naming close matches, if no file defines it.
+        """
+        found = self._experiments()
+        if name not in found:
+            for path in self._files():
+                if path not in self._modules and f"def {name}(" in path.read_text("utf-8", "replace"):
+                    self._open(session, path, None)
+            self.check()
+            found = self._experiments()
+        if name not in found:
+            close = difflib.get_close_matches(name, found, 1)
+            raise DeclarationError(
+                f"no experiment is called {name!r}",
+                f"did you mean {close[0]!r}?"
+                if close
+                else f"experiments are {EXPERIMENT}* functions in files {' '.join(self._patterns)}",
+            )
+        return found[name]
+
+    def _experiments(self) -> dict[str, list[pytest.Function]]:
+        found: dict[str, list[pytest.Function]] = {}
+        for module in self._modules.values():
+            for item in module.items():
+                if role(item) == "trial":
+                    name = experiment_name(item)
+                    if name in found and found[name][0].parent is not item.parent:
+                        first = found[name][0]
+                        raise DeclarationError(
+                            f"two experiments are called {name!r}: {first.nodeid} and {item.nodeid}",
+                            "gates ask for an experiment by its name: rename one",
+                        )
+                    found.setdefault(name, []).append(item)
+        return found
+
+    def _files(self) -> Iterator[Path]:
+        """Yield the experiment files of the project, as pytest without arguments would meet them."""
+        pruned = list(self._config.getini("norecursedirs"))
+        for folder, names, files in os.walk(self._config.rootpath):
+            here = Path(folder)
+            names[:] = sorted(
+                name
+                for name in names
+                if not any(fnmatch.fnmatch(name, pattern) for pattern in pruned)
+                and not (here / name / "pyvenv.cfg").exists()
+            )
+            for name in sorted(files):
+                if any(fnmatch.fnmatch(name, pattern) for pattern in self._patterns):
+                    yield here / name
+
+    def _open(self, session: pytest.Session, path: Path, name: str | None) -> ExperimentModule:
+        module: ExperimentModule = ExperimentModule.from_parent(self._parent(session, path.parent), path=path)
+        # A conftest or a plugin is imported already: a second import under another name would
+        # make a second set of functions.
+        imported = self._config.pluginmanager.get_plugin(str(path)) or sys.modules.get(name or "")
+        if imported is not None:
+            module.obj = imported
+        self.add(module)
+        return module
+
+    def _parent(self, session: pytest.Session, folder: Path) -> pytest.Collector:
+        for module in self._modules.values():
+            for node in module.iter_parents():
+                if isinstance(node, pytest.Collector) and node.path == folder:
+                    return session if isinstance(node, pytest.Session) and node is not session else node
+        if folder == self._config.rootpath or folder == folder.parent:
+            made = pytest.Dir.from_parent(session, path=folder)
+        else:
+            parent = self._parent(session, folder.parent)
+            made = parent.ihook.pytest_collect_directory(path=folder, parent=parent)
+        return made if isinstance(made, pytest.Collector) else session

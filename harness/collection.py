@@ -1,0 +1,243 @@
+"""Experiment files in; trials, gates and contract items out, each an ordinary `pytest.Function`."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import inspect
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import pytest
+
+from harness.declarations import DatasetDeclaration, declared, grids
+from harness.errors import DeclarationError, HarnessError
+
+__tracebackhide__ = True
+
+Role = Literal["contract", "trial", "gate"]
+
+ROLE = pytest.StashKey[Role]()
+DATASET = pytest.StashKey[DatasetDeclaration]()
+"""The data set that a contract item prepares."""
+INDEX = pytest.StashKey[int]()
+"""Position of a trial within its experiment."""
+
+EXPERIMENT = "experiment_"
+GATE = "gate_"
+
+
+def role(item: pytest.Item) -> Role | None:
+    """Return what an item is to the harness; None for an ordinary test."""
+    return item.stash.get(ROLE, None)
+
+
+def experiment_name(item: pytest.Item) -> str:
+    """Return the name of the experiment that a trial belongs to."""
+    return str(getattr(item, "originalname", None) or item.name)
+
+
+def requested(item: pytest.Item) -> list[str]:
+    """Return the names of all fixtures an item needs, also through other fixtures."""
+    return list(getattr(item, "fixturenames", ()))
+
+
+class _Collector(pytest.Collector):
+    """What experiment modules and the classes in them have in common."""
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        # Asked again when a selection is widened: the items must be the same objects.
+        children = self.stash.get(_CHILDREN, None)
+        if children is None:
+            children = list(super().collect())  # type: ignore[safe-super]
+            for item in children:
+                if isinstance(item, pytest.Function):
+                    _label(item)
+            for name, trials in _by_experiment(children).items():
+                for index, trial in enumerate(trials):
+                    trial.stash[INDEX] = index
+                pytest.register_fixture(
+                    name=name, func=_results(name), node=self.session, scope="session"
+                )
+            self.stash[_CHILDREN] = children
+        return children
+
+    def items(self) -> Iterator[pytest.Function]:
+        """Yield every item below, selected or not."""
+        for child in self.collect():
+            if isinstance(child, pytest.Function):
+                yield child
+            elif isinstance(child, _Collector):
+                yield from child.items()
+
+    def istestfunction(self, obj: object, name: str) -> bool:
+        if name.startswith((EXPERIMENT, GATE)):
+            return inspect.isfunction(_bare(obj)) and self._own(_bare(obj))
+        return bool(super().istestfunction(obj, name))  # type: ignore[misc]
+
+    def istestclass(self, obj: object, name: str) -> bool:
+        if name.startswith("Experiment"):
+            return inspect.isclass(obj) and not inspect.isabstract(obj) and self._own(obj)
+        return bool(super().istestclass(obj, name))  # type: ignore[misc]
+
+    def _own(self, obj: Any) -> bool:
+        return True
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
+        if isinstance(excinfo.value, HarnessError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)  # type: ignore[arg-type]
+
+
+_CHILDREN = pytest.StashKey[list[pytest.Item | pytest.Collector]]()
+
+
+def _bare(obj: object) -> Any:
+    return inspect.unwrap(obj.__func__ if isinstance(obj, staticmethod | classmethod) else obj)  # type: ignore[arg-type]
+
+
+class ExperimentClass(_Collector, pytest.Class):
+    """A class of experiments and gates."""
+
+
+class ExperimentModule(_Collector, pytest.Module):
+    """A file of experiments and gates, or one that defines data sets."""
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        if self.stash.get(_CHILDREN, None) is None:
+            _refuse_shadowed(self.path)
+            children = [*self._contracts(), *super().collect()]
+            self.stash[_CHILDREN] = children
+        return self.stash[_CHILDREN]
+
+    def _own(self, obj: Any) -> bool:
+        # An experiment that a file imports belongs to the file that defines it.
+        return bool(obj.__module__ == self.obj.__name__)
+
+    def _contracts(self) -> Iterator[pytest.Function]:
+        for declaration in loaders(self.obj):
+            if declaration.path == self.path:
+                item: pytest.Function = pytest.Function.from_parent(
+                    self, name=f"contract[{declaration.name}]", callobj=_preparation(declaration)
+                )
+                item.stash[ROLE] = "contract"
+                item.stash[DATASET] = declaration
+                yield item
+
+
+def _label(item: pytest.Function) -> None:
+    name = experiment_name(item)
+    if name.startswith(EXPERIMENT):
+        item.stash[ROLE] = "trial"
+        if "trial" not in item.fixturenames:
+            raise DeclarationError(
+                f"{item.path.name}::{name} does not take `trial`, so it could neither fit nor log",
+                f"write def {name}(trial, …)",
+            )
+    elif name.startswith(GATE):
+        item.stash[ROLE] = "gate"
+
+
+def _by_experiment(children: Iterable[pytest.Item | pytest.Collector]) -> dict[str, list[pytest.Function]]:
+    found: dict[str, list[pytest.Function]] = {}
+    for item in children:
+        if isinstance(item, pytest.Function) and role(item) == "trial":
+            found.setdefault(experiment_name(item), []).append(item)
+    return found
+
+
+def _results(name: str) -> Callable[[Any], Any]:
+    """Return the fixture by which a gate asks for an experiment."""
+
+    def results(_harness: Any) -> Any:
+        return _harness.experiment(name)
+
+    results.__doc__ = f"Results of the experiment {name}, for gates."
+    return results
+
+
+def _preparation(declaration: DatasetDeclaration) -> Callable[..., None]:
+    """Return the body of a contract item: the loader's own fixtures are its arguments."""
+
+    def contract(_harness: Any, **fixtures: Any) -> None:
+        _harness.prepare(declaration, fixtures)
+
+    own = inspect.Parameter("_harness", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    signature = inspect.signature(declaration.loader)
+    wanted = [
+        p.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for p in signature.parameters.values()
+        if p.default is inspect.Parameter.empty
+    ]
+    contract.__signature__ = inspect.Signature([own, *wanted])  # type: ignore[attr-defined]
+    contract.__wrapped__ = declaration.loader  # type: ignore[attr-defined]  # where reports point
+    return contract
+
+
+def _refuse_shadowed(path: Path) -> None:
+    """Refuse a second definition of a name: Python keeps only the last, silently."""
+    body = ast.parse(path.read_bytes(), filename=str(path)).body
+    names = Counter(node.name for node in body if isinstance(node, ast.FunctionDef))
+    for node in body:
+        if not isinstance(node, ast.FunctionDef) or names[node.name] == 1:
+            continue
+        decorators = {_decorator(d) for d in node.decorator_list}
+        kind = "data set" if "dataset" in decorators else node.name.split("_")[0]
+        if kind == "data set" or node.name.startswith((EXPERIMENT, GATE)):
+            lines = [n.lineno for n in body if isinstance(n, ast.FunctionDef) and n.name == node.name]
+            raise DeclarationError(
+                f"{path.name} defines the {kind} {node.name!r} {len(lines)} times, in lines "
+                f"{', '.join(map(str, lines))}",
+                "only the last would count: rename or remove the others",
+            )
+
+
+def _decorator(node: ast.expr) -> str:
+    target = node.func if isinstance(node, ast.Call) else node
+    return target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")
+
+
+def parametrize(metafunc: pytest.Metafunc) -> None:
+    """Turn the grids of an experiment into pytest parameters."""
+    if not isinstance(metafunc.definition.parent, _Collector):
+        return
+    name = metafunc.function.__name__
+    for declared_grid in grids(inspect.unwrap(metafunc.function)):
+        place = f"{metafunc.definition.path.name}::{name}"
+        for parameter in declared_grid.values:
+            if parameter not in metafunc.fixturenames:
+                candidates = [f for f in metafunc.fixturenames if f not in ("_harness", "trial", "request")]
+                close = difflib.get_close_matches(parameter, candidates, 1)
+                raise DeclarationError(
+                    f"{place}: @grid gives {parameter!r}, which neither the function nor its features take",
+                    f"did you mean {close[0]!r}?" if close else f"add {parameter} to its arguments",
+                )
+        try:
+            points = list(declared_grid.points())
+        except DeclarationError as error:
+            raise DeclarationError(f"{place}: {error.problem}", error.remedy) from None
+        names = tuple(declared_grid.values)
+        metafunc.parametrize(
+            names,
+            [tuple(point.values[n] for n in names) for point in points],
+            ids=[point.id for point in points],
+        )
+
+
+def make_item(collector: pytest.Collector, name: str, obj: object) -> pytest.Collector | None:
+    """Return the collector of a class of experiments; None leaves the object to pytest."""
+    if isinstance(collector, _Collector) and inspect.isclass(obj) and collector.istestclass(obj, name):
+        made: pytest.Collector = ExperimentClass.from_parent(collector, name=name, obj=obj)
+        return made
+    return None
+
+
+def loaders(module: ModuleType) -> Iterator[DatasetDeclaration]:
+    """Yield the data sets that a module names."""
+    for value in list(vars(module).values()):
+        declaration = declared(value, DatasetDeclaration)
+        if declaration is not None:
+            yield declaration

@@ -1,0 +1,106 @@
+"""The items that pytest selected in; everything they cannot do without, in an order that works, out (rule 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from harness.catalogue import Catalogue
+from harness.collection import DATASET, EXPERIMENT, experiment_name, requested, role
+from harness.errors import DeclarationError
+
+
+def contracts(
+    catalogue: Catalogue, session: pytest.Session, items: Sequence[pytest.Item]
+) -> list[pytest.Function]:
+    """Return the contract items of the data sets that any of the items needs, in order of need."""
+    needed: dict[str, pytest.Function] = {}
+    for item in items:
+        for name in requested(item):
+            declaration = catalogue.dataset(name)
+            if declaration is not None and name not in needed:
+                needed[name] = catalogue.contract(session, declaration)
+        if role(item) == "contract":
+            needed.setdefault(item.stash[DATASET].name, item)  # type: ignore[arg-type]
+    return _prerequisites_first(catalogue, session, needed)
+
+
+def _prerequisites_first(
+    catalogue: Catalogue, session: pytest.Session, needed: dict[str, pytest.Function]
+) -> list[pytest.Function]:
+    """Order contracts so that a loader which asks for another data set comes after it."""
+    ordered: dict[str, pytest.Function] = {}
+
+    def visit(name: str, item: pytest.Function) -> None:
+        if name in ordered:
+            return
+        for other in requested(item):
+            declaration = catalogue.dataset(other)
+            if declaration is not None and other != name:
+                visit(other, needed.get(other) or catalogue.contract(session, declaration))
+        ordered[name] = item
+
+    for name, item in needed.items():
+        visit(name, item)
+    return list(ordered.values())
+
+
+def judged(catalogue: Catalogue, item: pytest.Item) -> list[str]:
+    """Return the names of the experiments whose results an item asks for."""
+    if role(item) in ("trial", "contract"):
+        return []
+    return [
+        name for name in requested(item) if name.startswith(EXPERIMENT) and not catalogue.is_fixture(name)
+    ]
+
+
+def widen(
+    catalogue: Catalogue, session: pytest.Session, items: Sequence[pytest.Item]
+) -> list[pytest.Item]:
+    """Return the items with all trials of every judged experiment and all contracts needed.
+
+    Contracts come first; a gate comes after the last trial that it judges; everything else keeps
+    its place. Raises DeclarationError for a gate whose experiment no file defines, and for a trial
+    that asks for an experiment.
+    """
+    selected = set(items)
+    judges: dict[pytest.Item, list[pytest.Function]] = {}
+    full: dict[pytest.Item, None] = {}  # an ordered set
+    for item in items:
+        if role(item) == "contract":
+            continue
+        if role(item) == "trial":
+            _refuse_results(catalogue, item)
+        for name in judged(catalogue, item):
+            trials = _trials(catalogue, session, item, name)
+            judges.setdefault(item, []).extend(trials)
+            full.update(dict.fromkeys(trial for trial in trials if trial not in selected))
+        full[item] = None
+    position = {item: i for i, item in enumerate(full)}
+
+    def rank(item: pytest.Item) -> tuple[int, bool, int]:
+        own = position[item]
+        last = max((position[trial] for trial in judges.get(item, ())), default=own)
+        return (max(own, last), last > own, own)
+
+    ordered = sorted(full, key=rank)
+    return [*contracts(catalogue, session, [*items, *ordered]), *ordered]
+
+
+def _trials(
+    catalogue: Catalogue, session: pytest.Session, item: pytest.Item, name: str
+) -> list[pytest.Function]:
+    try:
+        return catalogue.trials(session, name)
+    except DeclarationError as error:
+        raise DeclarationError(f"{item.nodeid}: {error.problem}", error.remedy) from None
+
+
+def _refuse_results(catalogue: Catalogue, item: pytest.Item) -> None:
+    for name in requested(item):
+        if name.startswith(EXPERIMENT) and not catalogue.is_fixture(name):
+            raise DeclarationError(
+                f"{item.nodeid}: {experiment_name(item)} asks for the results of {name}",
+                "only gates see results: write a gate_* function, or share code by a plain function",
+            )

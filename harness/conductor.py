@@ -1,0 +1,231 @@
+"""Pytest's hooks in a session that has experiments: selection, order, outcome and report of every item."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.catalogue import Catalogue
+from harness.collection import ExperimentModule, requested, role
+from harness.errors import HarnessError
+from harness.selection import contracts, widen
+from harness.settings import Settings
+
+if TYPE_CHECKING:
+    from harness.report import Line
+    from harness.run import Run
+
+PAYLOAD = "harness"
+"""Attribute of a tear-down report that carries the item's record, as JSON, wherever the report goes."""
+
+
+class Conductor:
+    """Registered with pytest when the first experiment file, or the first use of a data set, is met."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self.config = config
+        self.settings = settings
+        self.catalogue = Catalogue(config, settings.experiment_files)
+        self.run: Run | None = None
+        self._counted: set[pytest.Item] = set()
+        self._added = 0
+        self._summary: list[Line] = []
+
+    # Collection
+
+    def add(self, module: ExperimentModule) -> None:
+        """Take in an experiment file."""
+        self.catalogue.add(module)
+
+    def pytest_plugin_registered(self, plugin: object) -> None:
+        if isinstance(plugin, ModuleType):
+            self.catalogue.scan(plugin)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self._counted.update(node for node in report.result or () if isinstance(node, pytest.Item))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, session: pytest.Session, items: list[pytest.Item]
+    ) -> Generator[None, object, object]:
+        if session.testsfailed:  # a file could not be collected: what it declares is not known
+            return (yield)
+        if hasattr(self.config, "workerinput"):
+            raise pytest.UsageError(
+                "experiments cannot be distributed by pytest-xdist, gates need all trials in one place: "
+                "run without -n, and leave out other tests"
+            )
+        try:
+            self.catalogue.check()
+            present = set(items)
+            self._announce(session, found := [i for i in contracts(self.catalogue, session, items) if i not in present])
+            items[:0] = found
+            result = yield
+            before = set(items)
+            items[:] = widen(self.catalogue, session, items)
+        except HarnessError as error:
+            raise pytest.UsageError(str(error)) from None
+        added = [item for item in items if item not in before]
+        self._added = len(added)
+        self._announce(session, [item for item in added if item not in self._counted])
+        self._reselect(added)
+        return result
+
+    def _announce(self, session: pytest.Session, items: Sequence[pytest.Item]) -> None:
+        """Let pytest and its plugins know items that it did not collect itself."""
+        for item in items:
+            item.ihook.pytest_itemcollected(item=item)
+        if items:
+            report = pytest.CollectReport(session.nodeid, "passed", None, list(items))
+            session.ihook.pytest_collectreport(report=report)
+
+    def _reselect(self, items: Sequence[pytest.Item]) -> None:
+        """Take items back from pytest's count of deselected ones."""
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and "deselected" in reporter.stats:
+            back = set(items)
+            reporter.stats["deselected"] = [i for i in reporter.stats["deselected"] if i not in back]
+
+    def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
+        if not self._added:
+            return []
+        gates = sum(role(item) == "gate" for item in items)
+        needing = f"{gates} gate{'s' * (gates != 1)}" if gates else "the selection"
+        return [f"selected as well, for {needing}: {self._added} contracts and trials"]
+
+    # Running
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        halted = session.testsfailed and not self.config.getoption("continue_on_collection_errors")
+        if self.config.option.collectonly or halted or not self._involved(session):
+            return (yield)
+        from harness.run import Run
+        from harness.store import Store
+        from harness.tracking.address import check_writable
+
+        try:
+            store = Store(self.settings.store)
+            store.open()
+            if self.settings.tracking:
+                check_writable(self.settings.root)
+            self.run = Run(self.settings, self.catalogue, session, store)
+        except HarnessError as error:
+            raise pytest.UsageError(str(error)) from None
+        try:
+            self.run.backend.start([i.nodeid for i in session.items if role(i) == "trial"])
+            return (yield)
+        finally:
+            self.run.backend.stop()
+
+    def _involved(self, session: pytest.Session) -> bool:
+        return any(role(item) is not None or "_harness" in requested(item) for item in session.items)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        if self.run is None or role(item) != "trial" or self.run.blocked(item):
+            return None
+        reports = self.run.backend.reports(item.nodeid)
+        if reports is None:
+            return None
+        self._replay(item, reports)
+        return True
+
+    def _replay(self, item: pytest.Item, reports: Sequence[Mapping[str, Any]]) -> None:
+        """Let pytest see the reports of a trial that ran elsewhere as if it had run here."""
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        for data in reports:
+            report = self.config.hook.pytest_report_from_serializable(config=self.config, data=data)
+            item.ihook.pytest_runtest_logreport(report=report)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if self.run is None:
+            return
+        reason = self.run.blocked(item)
+        if reason is not None:
+            pytest.skip(reason)
+        self.run.begin(item)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+        if self.run is None or role(pyfuncitem) != "trial":
+            return (yield)
+        from harness.run import TRIAL
+
+        trial = pyfuncitem.stash[TRIAL]
+        self.run.seed_again(pyfuncitem)
+        try:
+            result = yield
+        except BaseException:
+            trial.abandon()
+            raise
+        problem = None
+        try:
+            trial.finish()
+        except HarnessError as error:
+            problem = str(error)
+            trial.abandon()
+        if problem is not None:
+            pytest.fail(problem, pytrace=False)
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if self.run is None or role(item) is None:
+            return report
+        from harness.recorder import observe
+        from harness.results import pack
+
+        observe(item, call, report)
+        if role(item) == "gate" and report.failed:
+            report.sections.extend(self.run.evidence(item))
+        if call.when == "teardown":
+            self.run.end(item)
+            record = self.run.record(item, report)
+            if record is not None:
+                setattr(report, PAYLOAD, pack(record))
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        payload = getattr(report, PAYLOAD, None)
+        if payload is not None and self.run is not None:
+            self.run.take_packed(payload)
+
+    # Reporting
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        if self.run is None:
+            return
+        from harness.report import Line, lines, tracked
+        from harness.tracking import deliver, view_command
+
+        run = self.run
+        run.finish(int(exitstatus))
+        self._summary = lines(
+            list(run.contracts.values()),
+            {name: run.results_of(name) for name in run.experiments},
+            run.bests,
+            list(run.gates.values()),
+        )
+        if not self.settings.tracking:
+            return
+        root = self.settings.root
+        if exitstatus == pytest.ExitCode.INTERRUPTED:  # who pressed Ctrl-C does not wait for MLflow
+            self._summary += [Line(""), Line("MLflow: the next run or `harness sync` delivers this one")]
+        else:
+            self._summary += [Line(""), *tracked(deliver(run.store, root=root), view_command(root))]
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._summary:
+            terminalreporter.section("experiments")
+            for line in self._summary:
+                terminalreporter.write_line(line.text, **line.markup)

@@ -1,0 +1,278 @@
+"""Records of finished trials in; what a gate sees of an experiment out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.data import Dataset
+from harness.errors import ResultError
+from harness.metrics import Metric
+from harness.model import Model
+from harness.pickling import loads
+from harness.predictions import Predictions
+from harness.results import TrialRecord
+from harness.scores import Scores
+
+__tracebackhide__ = True
+
+Reader = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """Where the results of a run are found."""
+
+    run: Path
+    datasets: Mapping[str, Dataset]
+    metrics: Mapping[str, Metric]
+    on_read: Reader
+    """Called with "EXPERIMENT.best.test.METRIC" and the value, each time a score is read."""
+
+
+def _text(params: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in params.items())
+
+
+class TrialResult:
+    """One trial of an experiment, as a gate sees it."""
+
+    def __init__(self, record: TrialRecord, params: Mapping[str, Any], archive: Archive, label: str) -> None:
+        self._record = record
+        self._params = dict(params)
+        self._archive = archive
+        self._label = label
+        self._known: dict[str, Scores] = {}
+        self._model: Model | None = None
+
+    def __repr__(self) -> str:
+        return f"{self._label}({_text(self._params)})"
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Hyperparameters by name."""
+        return dict(self._params)
+
+    @property
+    def outcome(self) -> str:
+        """"passed", "failed", "raised", "skipped" or "error"."""
+        return self._record.outcome
+
+    @property
+    def logged(self) -> dict[str, float]:
+        """What the trial gave to `trial.log`."""
+        return dict(self._record.logged)
+
+    @property
+    def curves(self) -> dict[str, list[float]]:
+        """Learning curves by name, one value an iteration."""
+        return {name: list(curve) for name, curve in self._record.curves.items()}
+
+    @property
+    def fit_seconds(self) -> float | None:
+        """Wall time of the fit in seconds; None for a model trained by hand."""
+        return self._record.fit_seconds
+
+    # Not functools.cached_property: its frames would stand in the traceback of a failing gate.
+
+    @property
+    def train(self) -> Scores:
+        """Scores on the training rows."""
+        if "train" not in self._known:
+            self._known["train"] = self._scores("train", self._dataset.train)
+        return self._known["train"]
+
+    @property
+    def validation(self) -> Scores:
+        """Scores on the validation rows, from the predictions the trial kept."""
+        if "validation" not in self._known:
+            kept = self._kept("predictions")
+            self._known["validation"] = self._scores("validation", self._dataset.validation, kept)
+        return self._known["validation"]
+
+    @property
+    def model(self) -> Model:
+        """The fitted features and estimator; takes raw rows."""
+        if self._model is None:
+            self._model = self._load()
+        return self._model
+
+    def _load(self) -> Model:
+        path = self._path("model")
+        if not path.exists():
+            raise ResultError(
+                f"the model of {self._label} is no longer in the store",
+                "only the best trial's model is kept after a run",
+            )
+        model: Model = loads(path.read_bytes())
+        return model
+
+    def predict(self, X: pd.DataFrame) -> np.ndarray[Any, Any]:
+        """Return original labels (classification) or values (regression) for raw rows."""
+        return self.model.predict(X)
+
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray[Any, Any]:
+        """Return probabilities, (rows, classes) in the order of the data set's `.classes`."""
+        return self.model.predict_proba(X)
+
+    @property
+    def _dataset(self) -> Dataset:
+        name = self._record.dataset
+        if name is None:
+            raise ResultError(
+                f"{self._label} fitted no model, so it has no scores and no model",
+                "read .logged, or call trial.fit(estimator, data) in the experiment",
+            )
+        return self._archive.datasets[name]
+
+    def _path(self, file: str) -> Path:
+        self._dataset  # noqa: B018  # says why there is none
+        if file not in self._record.files:
+            raise ResultError(
+                f"{self._label}({_text(self._params)}) {self._record.outcome}, so it has no {file}",
+                "judge finished trials: those whose .outcome is 'passed'",
+            )
+        return self._archive.run / self._record.files[file]
+
+    def _kept(self, file: str) -> Predictions:
+        with np.load(self._path(file)) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+        return Predictions(
+            labels=found["labels"], probability=found.get("probability"), ranking=found.get("ranking")
+        )
+
+    def _scores(self, name: str, split: Any, predictions: Predictions | None = None) -> Scores:
+        data = self._dataset
+        return Scores(
+            split=name,
+            dataset=data.name,
+            task=data.task,
+            classes=data.classes,
+            y=split.y,
+            weight=split.weight,
+            predictions=self.model.outputs(split.X) if predictions is None else predictions,
+            metrics=self._archive.metrics,
+            rows=partial(data.rows, name),
+            on_read=partial(self._read, name),
+        )
+
+    def _read(self, split: str, metric: str, value: float) -> None:
+        self._archive.on_read(f"{self._label}.{split}.{metric}", value)
+
+
+class BestTrial(TrialResult):
+    """The best finished trial of an experiment; the only one with test scores."""
+
+    @property
+    def test(self) -> Scores:
+        """Scores on the sealed test rows; reading it opens the seal for this gate."""
+        rows = self._dataset.test  # asks the seal each time: a gate may have kept this object
+        if "test" not in self._known:
+            self._known["test"] = self._scores("test", rows)
+        return self._known["test"]
+
+    @property
+    def tested(self) -> Scores | None:
+        """Scores on the test rows if a gate has opened them, else None."""
+        return self._known.get("test")
+
+
+class ExperimentResult:
+    """What an experiment gave: the value of its name in a gate."""
+
+    def __init__(
+        self,
+        name: str,
+        records: Sequence[TrialRecord],
+        params: Mapping[str, Mapping[str, Any]],
+        archive: Archive,
+    ) -> None:
+        self.name = name
+        self._records = sorted(records, key=lambda record: record.index)
+        self._params = params
+        self._archive = archive
+        self._best: BestTrial | None = None
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def judged(self) -> BestTrial | None:
+        """The best trial if a gate has asked for it, else None."""
+        return self._best
+
+    @property
+    def best(self) -> BestTrial:
+        """The finished trial with the best validation score of the objective; ties go to the first.
+
+        Raises ResultError if no trial finished or the experiment has no objective.
+        """
+        if self._best is None:
+            self._best = self._find()
+        return self._best
+
+    def _find(self) -> BestTrial:
+        record = best(self._records)
+        if record is None:
+            outcomes: dict[str, int] = {}
+            for trial in self._records:
+                outcomes[trial.outcome] = outcomes.get(trial.outcome, 0) + 1
+            if any(trial.finished for trial in self._records):
+                raise ResultError(
+                    f"{self.name} has no objective, so none of its trials is the best",
+                    "name one: @experiment(maximize=…) or @experiment(minimize=…)",
+                )
+            counts = ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items()) or "none ran"
+            raise ResultError(f"{self.name} has no finished trial ({counts})", "mend its trials first")
+        label = f"{self.name}.best"
+        return BestTrial(record, self._params.get(record.node_id, record.params), self._archive, label)
+
+    @property
+    def trials(self) -> list[TrialResult]:
+        """Every trial that ran, in declared order."""
+        return [
+            TrialResult(
+                record,
+                self._params.get(record.node_id, record.params),
+                self._archive,
+                f"{self.name}.trials[{i}]",
+            )
+            for i, record in enumerate(self._records)
+        ]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a trial: its id, parameters, outcome, validation scores, logged values and seconds."""
+        rows = [
+            {
+                "trial": record.id,
+                **self._params.get(record.node_id, record.params),
+                "outcome": record.outcome,
+                **record.scores.get("validation", {}),
+                **record.logged,
+                "fit_seconds": record.fit_seconds,
+                "seconds": record.seconds,
+            }
+            for record in self._records
+        ]
+        return pd.DataFrame(rows)
+
+
+def best(records: Sequence[TrialRecord]) -> TrialRecord | None:
+    """Return the best finished trial (rule 4); None without a finished trial or an objective."""
+    found: TrialRecord | None = None
+    for record in sorted(records, key=lambda r: r.index):
+        value = record.value
+        if not record.finished or value is None:
+            continue
+        if found is None or found.value is None:
+            found = record
+        elif value > found.value if record.greater_is_better else value < found.value:
+            found = record
+    return found

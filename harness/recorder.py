@@ -1,0 +1,146 @@
+"""Pytest's reports of one item in; the record of that item out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from harness.collection import DATASET, INDEX, experiment_name
+from harness.results import ContractRecord, GateRecord, Outcome, TrialRecord
+
+_LONGEST = 20_000
+"""Characters of a failure or of captured output that a record keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Set-up, call or tear-down of an item, as pytest reported it."""
+
+    when: str
+    outcome: str
+    asserted: bool
+    """Whether it failed by an assert or `pytest.fail`."""
+    text: str
+    started: float
+    seconds: float
+
+
+PHASES = pytest.StashKey[list[Phase]]()
+
+
+def observe(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    """Take in the report of one phase."""
+    if call.when == "setup":
+        item.stash[PHASES] = []  # a plugin that runs items again starts anew
+    excinfo = call.excinfo
+    item.stash.setdefault(PHASES, []).append(
+        Phase(
+            when=str(report.when),
+            outcome=report.outcome,
+            asserted=excinfo is not None and isinstance(excinfo.value, AssertionError | pytest.fail.Exception),
+            text=_reason(report),
+            started=call.start,
+            seconds=report.duration,
+        )
+    )
+
+
+def _reason(report: pytest.TestReport) -> str:
+    if report.passed:
+        return ""
+    if report.skipped and isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2]).removeprefix("Skipped: ")
+    if hasattr(report, "wasxfail"):
+        return f"expected failure: {report.wasxfail}".removesuffix(": ")
+    return report.longreprtext[:_LONGEST]
+
+
+def outcome(phases: Sequence[Phase]) -> tuple[Outcome, str]:
+    """Return what became of a trial, and why."""
+    for phase in phases:
+        if phase.outcome == "failed":
+            return ("failed" if phase.asserted and phase.when == "call" else "raised"), phase.text
+        if phase.outcome == "skipped":
+            return "skipped", phase.text
+    return "passed", ""
+
+
+def parameters(item: pytest.Item) -> dict[str, Any]:
+    """Return the hyperparameters of a trial: every parameter that pytest gave it."""
+    callspec = getattr(item, "callspec", None)
+    return dict(callspec.params) if callspec is not None else {}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that survives JSON unchanged, or its repr."""
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        value = value.item()  # a NumPy scalar
+    try:
+        return value if json.loads(json.dumps(value)) == value else repr(value)
+    except (TypeError, ValueError):
+        return repr(value)
+
+
+def trial_record(item: pytest.Item, report: pytest.TestReport, known: Mapping[str, Any]) -> TrialRecord:
+    """Return the record of a trial whose tear-down was just reported.
+
+    known: what its `trial` object knows, fields of TrialRecord.
+    """
+    phases = item.stash[PHASES]
+    verdict, message = outcome(phases)
+    callspec = getattr(item, "callspec", None)
+    output = "\n".join(part for part in (report.capstdout, report.capstderr) if part)
+    return TrialRecord(
+        node_id=item.nodeid,
+        experiment=experiment_name(item),
+        index=item.stash[INDEX],
+        id=callspec.id if callspec is not None else "",
+        params={name: _plain(value) for name, value in parameters(item).items()},
+        outcome=verdict,
+        message=message,
+        started=phases[0].started,
+        seconds=sum(phase.seconds for phase in phases),
+        output=output[-_LONGEST:],
+        **known,
+    )
+
+
+def gate_record(
+    item: pytest.Item,
+    experiments: Sequence[str],
+    readings: Mapping[str, float],
+    opened: Sequence[str],
+) -> GateRecord:
+    """Return the record of a gate whose tear-down was just reported."""
+    phases = item.stash[PHASES]
+    verdict, message = outcome(phases)
+    return GateRecord(
+        node_id=item.nodeid,
+        name=item.name,
+        outcome="failed" if verdict in ("failed", "raised", "error") else "passed" if verdict == "passed" else "skipped",
+        experiments=tuple(experiments),
+        readings=dict(readings),
+        message=message,
+        opened=tuple(opened),
+        seconds=sum(phase.seconds for phase in phases),
+    )
+
+
+def broken_contract(item: pytest.Item, violations: Sequence[str]) -> ContractRecord:
+    """Return the record of a contract item that failed; example rows stay out of the store."""
+    declaration = item.stash[DATASET]
+    return ContractRecord(
+        node_id=item.nodeid,
+        dataset=declaration.name,
+        outcome="broken",
+        contract=declaration.contract,
+        verdict="broken",
+        violations=tuple(violations),
+        seconds=sum(phase.seconds for phase in item.stash[PHASES]),
+    )
+
+

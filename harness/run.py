@@ -1,0 +1,311 @@
+"""One pytest run that has experiments: its store folder, materials and results."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import harness
+from harness.backends.base import Backend
+from harness.backends.local import InProcess
+from harness.baseline import baseline
+from harness.catalogue import Catalogue
+from harness.collection import DATASET, INDEX, experiment_name, requested, role
+from harness.data import Dataset
+from harness.declarations import (
+    DatasetDeclaration,
+    ExperimentDeclaration,
+    FeaturesDeclaration,
+    declared,
+)
+from harness.errors import DeclarationError, HarnessError
+from harness.materials import BlockedError, BrokenContractError, Materials
+from harness.metrics import objective, table
+from harness.outcomes import Archive, ExperimentResult, best
+from harness.provenance import commit, project_name
+from harness.recorder import broken_contract, gate_record, parameters, trial_record
+from harness.results import (
+    BestRecord,
+    ContractRecord,
+    GateRecord,
+    Record,
+    RunRecord,
+    TrialRecord,
+    unpack,
+)
+from harness.rundir import RunFolder
+from harness.seeds import seed
+from harness.selection import judged
+from harness.settings import Settings
+from harness.store import Store
+from harness.threads import available
+from harness.trial import Bench, Trial
+
+__tracebackhide__ = True
+
+TRIAL = pytest.StashKey[Trial]()
+VIOLATIONS = pytest.StashKey[tuple[str, ...]]()
+CONTRACT = pytest.StashKey[ContractRecord]()
+
+
+class Run:
+    """What fixtures reach as `_harness`, and what the session asks while items run."""
+
+    def __init__(
+        self, settings: Settings, catalogue: Catalogue, session: pytest.Session, store: Store
+    ) -> None:
+        self.settings = settings
+        self.catalogue = catalogue
+        self.session = session
+        self.store = store
+        self.experiments = _experiments(session.items)
+        self.metrics = {name: table(catalogue.metrics(i[0].path)) for name, i in self.experiments.items()}
+        self._refuse_objectives()
+        head, dirty = commit(settings.root)
+        self.folder = RunFolder.create(
+            store,
+            RunRecord(
+                id=f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}",
+                project=project_name(settings.root),
+                started=time.time(),
+                backend=settings.backend,
+                harness_version=harness.__version__,
+                commit=head,
+                dirty=dirty,
+            ),
+        )
+        self.materials = Materials(
+            store=store,
+            project=settings.root,
+            expectations=settings.expectations,
+            examples=settings.examples,
+            base_seed=settings.seed,
+        )
+        self.backend: Backend = InProcess()
+        self.threads = settings.threads or max(1, available() // self.backend.in_flight)
+        self.contracts: dict[str, ContractRecord] = {}
+        self.trials: dict[str, TrialRecord] = {}
+        self.gates: dict[str, GateRecord] = {}
+        self.bests: dict[str, BestRecord] = {}
+        self._params = {
+            item.nodeid: parameters(item) for items in self.experiments.values() for item in items
+        }
+        self._results: dict[str, ExperimentResult] = {}
+        self._readings: dict[str, float] = {}
+
+    def _refuse_objectives(self) -> None:
+        for name, items in self.experiments.items():
+            function = getattr(items[0], "function", None)
+            record = declared(function, ExperimentDeclaration) or ExperimentDeclaration()
+            names = getattr(getattr(function, "__code__", None), "co_names", ())
+            # A name that is no score may be one that the trial logs itself.
+            logs = "log" in names or not self.datasets_of(items[0])
+            try:
+                objective(record.maximize, record.minimize, self.metrics[name], logged=logs)
+            except DeclarationError as error:
+                raise DeclarationError(
+                    f"{items[0].path.name}::{name}: {error.problem}", error.remedy
+                ) from None
+
+    # What fixtures ask.
+
+    def prepare(self, declaration: DatasetDeclaration, fixtures: Mapping[str, Any]) -> None:
+        """Be the body of a contract item."""
+        item = self._item(f"contract[{declaration.name}]")
+        problem = None
+        try:
+            item.stash[CONTRACT] = self.materials.prepare(declaration, fixtures)
+        except BrokenContractError as error:
+            item.stash[VIOLATIONS] = error.violations
+            problem = str(error)
+        except HarnessError as error:
+            item.stash[VIOLATIONS] = (error.problem,)
+            problem = str(error)
+        if problem is not None:  # outside of the handler, or pytest would show two exceptions
+            pytest.fail(problem, pytrace=False)
+
+    def _item(self, name: str) -> pytest.Item:
+        return next(i for i in self.session.items if i.name == name and role(i) == "contract")
+
+    def dataset(self, declaration: DatasetDeclaration) -> Dataset:
+        """Return a prepared data set."""
+        return self.materials.dataset(declaration)
+
+    def features(self, declaration: FeaturesDeclaration, inputs: Mapping[str, Any]) -> Dataset:
+        """Return transformed splits; skip the item if the same features failed before."""
+        try:
+            return self.materials.features(declaration, inputs)
+        except BlockedError as error:
+            pytest.skip(str(error))
+
+    def trial(self, item: pytest.Item) -> Trial:
+        """Return the `trial` of an item."""
+        if role(item) != "trial":
+            raise DeclarationError(
+                f"{item.nodeid} asks for `trial`", "only experiment_* functions in experiment files have one"
+            )
+        name = experiment_name(item)
+        made = Trial(
+            parameters(item),
+            declared(getattr(item, "function", None), ExperimentDeclaration) or ExperimentDeclaration(),
+            Bench(
+                project=self.settings.root,
+                run=self.folder.path,
+                folder=f"trials/{name}-{item.stash[INDEX]:04d}",
+                metrics=self.metrics[name],
+                threads=self.threads,
+            ),
+            tuple(self._dataset(n) for n in self.datasets_of(item)),
+        )
+        item.stash[TRIAL] = made
+        return made
+
+    def experiment(self, name: str) -> ExperimentResult:
+        """Return the results of an experiment, for a gate."""
+        if name not in self._results:
+            records = self.results_of(name)
+            datasets = {r.dataset: self._dataset(r.dataset) for r in records if r.dataset}
+            archive = Archive(
+                run=self.folder.path, datasets=datasets, metrics=self.metrics[name], on_read=self._read
+            )
+            self._results[name] = ExperimentResult(name, records, self._params, archive)
+        return self._results[name]
+
+    def _read(self, name: str, value: float) -> None:
+        self._readings[name] = value
+
+    def _dataset(self, name: str) -> Dataset:
+        declaration = self.catalogue.dataset(name)
+        assert declaration is not None
+        return self.materials.dataset(declaration)
+
+    # What the session asks.
+
+    def datasets_of(self, item: pytest.Item) -> list[str]:
+        """Return the data sets that an item needs, a gate also those of its experiments."""
+        items = [item]
+        for name in judged(self.catalogue, item):
+            items.extend(self.experiments.get(name, ()))
+        found = (name for i in items for name in requested(i) if self.catalogue.dataset(name))
+        own = item.stash[DATASET].name if role(item) == "contract" else None
+        return [name for name in dict.fromkeys(found) if name != own]
+
+    def blocked(self, item: pytest.Item) -> str | None:
+        """Return why an item cannot run: a contract that is broken."""
+        for name in self.datasets_of(item):
+            if not self.materials.prepared(name):
+                return f"contract {name} is broken"
+        return None
+
+    def begin(self, item: pytest.Item) -> None:
+        """Make ready for an item: seed, and open the seal for a gate."""
+        self._seed(item)
+        if role(item) == "gate":
+            self._readings = {}
+            self.materials.seal.opened_by = item.nodeid
+
+    def seed_again(self, item: pytest.Item) -> None:
+        """Seed again before the call: a fixture may have drawn numbers, or have been there before."""
+        self._seed(item)
+
+    def _seed(self, item: pytest.Item) -> None:
+        if role(item) == "trial":
+            params = sorted((name, repr(value)) for name, value in parameters(item).items())
+            seed(self.settings.seed, experiment_name(item), params)
+
+    def end(self, item: pytest.Item) -> None:
+        """Close the seal again."""
+        self.materials.seal.opened_by = None
+
+    def record(self, item: pytest.Item, report: pytest.TestReport) -> Record | None:
+        """Return the record of an item whose tear-down was reported."""
+        match role(item):
+            case "trial":
+                made = item.stash.get(TRIAL, None)
+                return trial_record(item, report, made.outcome if made else {})
+            case "gate":
+                opened = [d for d, gate in self.materials.seal.openings if gate == item.nodeid]
+                return gate_record(item, judged(self.catalogue, item), self._readings, opened)
+            case "contract":
+                if CONTRACT in item.stash:
+                    return ContractRecord(**{**item.stash[CONTRACT].to_json(), "node_id": item.nodeid})
+                return broken_contract(item, item.stash.get(VIOLATIONS, ()))
+        return None
+
+    def evidence(self, item: pytest.Item) -> list[tuple[str, str]]:
+        """Return what a failing gate shows besides its assertion: the best trials it judged."""
+        known = (self._results.get(name) for name in judged(self.catalogue, item))
+        shown = [repr(result.judged) for result in known if result and result.judged]
+        return [("judged", "\n".join(shown))] if shown else []
+
+    def take_packed(self, values: Mapping[str, Any]) -> None:
+        """Keep a record that a report carried."""
+        record = unpack(values)
+        if record is not None:
+            self.take(record)
+
+    def take(self, record: Record) -> None:
+        """Keep a record that was just made, here or elsewhere."""
+        self.folder.record(record)
+        match record:
+            case TrialRecord():
+                self.trials[record.node_id] = record
+            case GateRecord():
+                self.gates[record.node_id] = record
+            case ContractRecord():
+                self.contracts[record.dataset] = record
+            case BestRecord():
+                self.bests[record.experiment] = record
+
+    def results_of(self, name: str) -> list[TrialRecord]:
+        """Return the records of an experiment's trials that ran, in declared order."""
+        return [self.trials[i.nodeid] for i in self.experiments[name] if i.nodeid in self.trials]
+
+    def finish(self, exit: int) -> None:
+        """Record the best trials, drop the models of the others, end the journal."""
+        keep = set()
+        for name in self.experiments:
+            found = best(self.results_of(name))
+            if found is not None:
+                keep.add(found.node_id)
+                self.take(self._best(name, found))
+        for record in self.trials.values():
+            if record.node_id not in keep and "model" in record.files:
+                (self.folder.path / record.files["model"]).unlink(missing_ok=True)
+        self.folder.finish(exit, time.time())
+
+    def _best(self, name: str, record: TrialRecord) -> BestRecord:
+        baseline_scores: dict[str, float] = {}
+        test: dict[str, float] = {}
+        example = None
+        if record.dataset is not None and record.data_digest is not None:
+            data = self._dataset(record.dataset)
+            baseline_scores = baseline(data, self.metrics[name]).values()
+            example = self._example(data)
+            result = self._results.get(name)
+            if result is not None and result.judged is not None and result.judged.tested is not None:
+                test = result.judged.tested.values()
+        return BestRecord(
+            experiment=name, node_id=record.node_id, baseline=baseline_scores, test=test, example=example
+        )
+
+    def _example(self, data: Dataset) -> str:
+        name = f"example-{data.name}.json"
+        path: Path = self.folder.path / name
+        if not path.exists():
+            rows = data.raw.train.X.head(100)
+            path.write_text(rows.reset_index(drop=True).to_json(orient="split", date_format="iso"), "utf-8")
+        return name
+
+
+def _experiments(items: Sequence[pytest.Item]) -> dict[str, list[pytest.Item]]:
+    found: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if role(item) == "trial":
+            found.setdefault(experiment_name(item), []).append(item)
+    return found

@@ -1,0 +1,299 @@
+"""The `trial` fixture: an experiment's calls in, a fitted model with scores, logs and files out."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from harness.data import Dataset
+from harness.declarations import ExperimentDeclaration
+from harness.errors import EstimatorError, HarnessError, ScoreError
+from harness.estimators import Fit, fit, outputs
+from harness.metrics import Metric, default_objective, objective
+from harness.model import Model
+from harness.pickling import dumps
+from harness.predictions import Predictions
+from harness.results import Objective
+from harness.scores import Scores
+
+__tracebackhide__ = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What a trial is given to work with."""
+
+    project: Path
+    run: Path
+    """Folder of the run; files are named relative to it."""
+    folder: str
+    """Of this trial, relative to the run's."""
+    metrics: Mapping[str, Metric]
+    threads: int
+
+
+class Trial:
+    """One set of hyperparameters of an experiment, as the experiment's function sees it."""
+
+    def __init__(
+        self,
+        params: Mapping[str, Any],
+        declaration: ExperimentDeclaration,
+        bench: Bench,
+        datasets: tuple[Dataset, ...] = (),
+    ) -> None:
+        self._params = dict(params)
+        self._declaration = declaration
+        self._bench = bench
+        self._datasets = datasets
+        self._logged: dict[str, float] = {}
+        self._files: dict[str, str] = {}
+        self._data: Dataset | None = None
+        self._model: Model | None = None
+        self._fit: Fit | None = None
+        self._scores: dict[str, Scores] = {}
+        self._predictions: dict[str, Predictions] = {}
+        self._outcome: dict[str, Any] = {}
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Hyperparameters by name."""
+        return dict(self._params)
+
+    def fit(self, estimator: Any, data: Dataset, *, curves: bool = False) -> Any:
+        """Fit an estimator on the training rows and keep it as the trial's model.
+
+        data: a data set or features. Sample weights of the data set go to `fit`. An XGBoost or
+            LightGBM estimator that is configured for early stopping gets the validation rows to
+            watch.
+        curves: keep the validation score of every boosting round (XGBoost, LightGBM).
+
+        Returns the same estimator, fitted. OpenMP and BLAS are bounded to the trial's threads; an
+        explicit `n_jobs` wins. A second call replaces the first model.
+
+        Raises EstimatorError for an estimator that cannot be used with this data.
+        """
+        self._take(data, "fit")
+        self._fit = fit(estimator, data, threads=self._bench.threads, curves=curves)
+        self._keep(self._fit.estimator, data)
+        return self._fit.estimator
+
+    def use(self, model: Any, data: Dataset) -> None:
+        """Take a model that was trained by hand on `data.train` as the trial's model.
+
+        model: anything with `predict` (and `predict_proba` or `decision_function`) that takes
+            `data.train.X` and gives values of `data.train.y`.
+
+        Raises EstimatorError if it has no `predict` or predicts something else.
+        """
+        self._take(data, "use")
+        if not callable(getattr(model, "predict", None)) or isinstance(model, type):
+            raise EstimatorError(
+                f"trial.use was given {model!r}, a {type(model).__name__} without predict",
+                "give a fitted object with a method predict(X)",
+            )
+        self._fit = None
+        self._keep(model, data)
+
+    @property
+    def train(self) -> Scores:
+        """Scores on the training rows."""
+        return self._split("train")
+
+    @property
+    def validation(self) -> Scores:
+        """Scores on the validation rows."""
+        return self._split("validation")
+
+    def log(self, **metrics: float) -> None:
+        """Record numbers of the trial's own; a name may serve as objective."""
+        for name, value in metrics.items():
+            if not isinstance(value, numbers.Real | np.bool_):
+                raise ScoreError(
+                    f"trial.log({name}={value!r}) is a {type(value).__name__}, not a number",
+                    "log numbers; keep anything else by trial.log_artifact(path)",
+                )
+            self._logged[name] = float(value)
+
+    def log_figure(self, figure: Any, name: str) -> None:
+        """Keep a figure under a file name such as "roc.png".
+
+        figure: anything with `savefig(path)` (matplotlib), `write_html(path)` (plotly, name ending
+            in .html), `write_image(path)` (plotly) or `save(path)` (Pillow, altair).
+        """
+        writers = ["savefig", "write_image", "save"]
+        if name.endswith((".html", ".htm")):
+            writers.insert(0, "write_html")
+        for writer in writers:
+            if callable(getattr(figure, writer, None)):
+                getattr(figure, writer)(str(self._artifact(name)))
+                return
+        raise HarnessError(
+            f"trial.log_figure was given a {type(figure).__name__}, which has none of {', '.join(writers)}",
+            "give a matplotlib, plotly, Pillow or altair figure",
+        )
+
+    def log_artifact(self, path: str | Path, name: str | None = None) -> None:
+        """Keep a copy of a file under `name` (default: the file's own name)."""
+        source = Path(path)
+        if not source.is_file():
+            raise HarnessError(f"trial.log_artifact({str(path)!r}): there is no such file", "write it first")
+        shutil.copyfile(source, self._artifact(name or source.name))
+
+    # What the harness asks of a trial when its function has returned.
+
+    def objective(self) -> Objective | None:
+        """Return what makes this trial the best; None for an experiment without data and objective."""
+        declared = objective(
+            self._declaration.maximize,
+            self._declaration.minimize,
+            self._bench.metrics,
+            task=self._data.task if self._data else None,
+            logged=True,
+        )
+        data = self._data or next(iter(self._datasets), None)
+        if declared is not None or data is None:
+            return declared
+        return default_objective(data.task)
+
+    def finish(self) -> None:
+        """Score, check and store what the trial gave, its function having returned.
+
+        Raises ScoreError if it has an objective and gave no finite score for it.
+        """
+        wanted = self.objective()
+        if wanted is not None:
+            self._demand(wanted)
+        self._outcome = self._describe(wanted, self._measured(wanted))
+        if self._model is not None:
+            self._save(self._model)
+            self._outcome["files"] = dict(self._files)
+
+    def abandon(self) -> None:
+        """Keep what the trial gave before its function raised; no model, for it is never the best."""
+        try:
+            wanted = self.objective()
+            self._outcome = self._describe(wanted, self._measured(wanted))
+        except Exception:  # noqa: BLE001  # the function's own exception is the one to tell
+            self._outcome = self._describe(None, {})
+
+    @property
+    def outcome(self) -> dict[str, Any]:
+        """The part of the trial's record that the trial knows, once it finished or was abandoned."""
+        return self._outcome
+
+    def _measured(self, wanted: Objective | None) -> dict[str, dict[str, float]]:
+        if self._model is None:
+            return {}
+        scores = {"train": self.train.values(), "validation": self.validation.values()}
+        if wanted is not None and wanted.name in self._bench.metrics and wanted.name not in self._logged:
+            scores["validation"].setdefault(wanted.name, float(getattr(self.validation, wanted.name)))
+        return scores
+
+    def _describe(self, wanted: Objective | None, scores: dict[str, dict[str, float]]) -> dict[str, Any]:
+        done = self._fit
+        return {
+            "dataset": self._data.name if self._data else None,
+            "data_digest": self._data.raw.digest if self._data else None,
+            "objective": wanted.name if wanted else None,
+            "greater_is_better": wanted.greater_is_better if wanted else True,
+            "scores": scores,
+            "logged": dict(self._logged),
+            "curves": {name: list(curve) for name, curve in done.curves.items()} if done else {},
+            "fit_seconds": done.seconds if done else None,
+            "peak_memory": done.peak_memory if done else None,
+            "files": dict(self._files),
+        }
+
+    def _take(self, data: Any, verb: str) -> None:
+        if not isinstance(data, Dataset):
+            raise EstimatorError(
+                f"trial.{verb}(…, data) was given a {type(data).__name__}",
+                "give the data set or the features by the name of their fixture",
+            )
+
+    def _keep(self, estimator: Any, data: Dataset) -> None:
+        self._data = data
+        self._scores.clear()
+        self._model = Model.of(estimator, data)
+        self.validation  # noqa: B018  # predictions that cannot work fail here, at the user's line
+
+    def _split(self, name: str) -> Scores:
+        data, model = self._data, self._model
+        if data is None or model is None:
+            raise ScoreError(
+                f"the trial has no model yet, so no scores on its {name} rows",
+                "call trial.fit(estimator, data) or trial.use(model, data) first",
+            )
+        if name not in self._scores:
+            split = getattr(data, name)
+            self._predictions[name] = outputs(model.estimator, split.X, data, threads=self._bench.threads)
+            self._scores[name] = Scores(
+                split=name,
+                dataset=data.name,
+                task=data.task,
+                classes=data.classes,
+                y=split.y,
+                weight=split.weight,
+                predictions=self._predictions[name],
+                metrics=self._bench.metrics,
+                rows=partial(data.rows, name),
+                model=type(model.estimator).__name__,
+            )
+        return self._scores[name]
+
+    def _demand(self, wanted: Objective) -> None:
+        if wanted.name in self._logged:
+            value = self._logged[wanted.name]
+            if not math.isfinite(value):
+                raise ScoreError(f"the trial logged {wanted.name}={value}, its objective", "log a finite number")
+        elif self._model is not None and wanted.name in self._bench.metrics:
+            getattr(self.validation, wanted.name)  # raises where it cannot be
+        else:
+            given = sorted(self._logged) or "nothing"
+            raise ScoreError(
+                f"the trial gave no score for its objective {wanted.name!r}; it logged {given}",
+                f"call trial.fit(estimator, data), trial.use(model, data) or trial.log({wanted.name}=…)",
+            )
+
+    def _save(self, model: Model) -> None:
+        assert self._data is not None
+        try:
+            content = dumps(model, self._bench.project)
+        except Exception as error:  # noqa: BLE001  # pickling runs code of every class in the model
+            raise EstimatorError(
+                f"the fitted {type(model.estimator).__name__} cannot be kept: {error}",
+                "define its functions and classes at module level and hold no open files or locks",
+            ) from None
+        self._folder().joinpath("model.pkl").write_bytes(content)
+        self._files["model"] = f"{self._bench.folder}/model.pkl"
+        kept = self._predictions["validation"]
+        arrays = {
+            name: array
+            for name in ("labels", "probability", "ranking")
+            if (array := getattr(kept, name)) is not None
+        }
+        np.savez(self._folder() / "predictions.npz", allow_pickle=False, **arrays)
+        self._files["predictions"] = f"{self._bench.folder}/predictions.npz"
+
+    def _folder(self) -> Path:
+        folder = self._bench.run / self._bench.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _artifact(self, name: str) -> Path:
+        path = PurePosixPath(name)
+        if not name or path.is_absolute() or ".." in path.parts or "\\" in name:
+            raise HarnessError(f"{name!r} is no name for an artifact", 'give a relative one, such as "roc.png"')
+        target = self._folder() / "artifacts" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._files[f"artifact/{name}"] = f"{self._bench.folder}/artifacts/{path}"
+        return target

@@ -1,0 +1,9 @@
+"""Records of runs go in, MLflow runs and models come out; the only place that imports mlflow.
+
+Importing it does not import mlflow; a delivery does, if there is anything to deliver.
+"""
+
+from harness.tracking.address import check_writable, view_command
+from harness.tracking.delivery import Delivery, deliver, prune
+
+__all__ = ["Delivery", "check_writable", "deliver", "prune", "view_command"]

@@ -1,0 +1,1052 @@
+import itertools
+import json
+import logging
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from harness.columns import describe
+from harness.errors import TrackingError
+from harness.model import Model
+from harness.pickling import dumps
+from harness.results import BestRecord, ContractRecord, GateRecord, RunRecord, TrialRecord
+from harness.rundir import RunFolder
+from harness.store import Store
+from harness.tracking import Delivery, check_writable, deliver, prune, view_command
+from harness.tracking.address import address
+from harness.tracking.inputs import column_type
+from harness.tracking.lock import exclusive
+from harness.tracking.names import allowed, rename, shorten, thin
+from harness.tracking.plan import plan
+from harness.tracking.quiet import quiet
+
+with quiet():
+    import mlflow
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.validation import _validate_metric_name, _validate_param_name
+
+    from harness.tracking import models
+    from harness.tracking import runs as tracking_runs
+
+NODE = "experiments/experiment_income.py::experiment_a"
+STARTED = 1_700_000_000.0
+DIGEST = "0123456789abcdef" * 4
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch, pristine):
+    monkeypatch.chdir(pristine.parent)
+    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory):
+    """A tracking store without runs: to migrate a new one takes seconds."""
+    path = tmp_path_factory.mktemp("pristine") / "mlflow.db"
+    with quiet(), pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path.parent)  # where MLflow would put files of a store that is not the default one
+        MlflowClient(f"sqlite:///{path}").create_experiment("first")
+    return path
+
+
+@pytest.fixture(scope="module")
+def database(pristine):
+    """A tracking store that all tests of this module share, each with a project of its own."""
+    return f"sqlite:///{shutil.copy(pristine, pristine.with_name('shared.db'))}"
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / ".harness")
+    store.open()
+    return store
+
+
+PROJECTS = (f"project {i}" for i in itertools.count())
+
+
+@pytest.fixture
+def project():
+    return next(PROJECTS)
+
+
+def begin(store, project, id="run-1", **fields):
+    record = RunRecord(
+        **{
+            "id": id,
+            "project": project,
+            "started": STARTED,
+            "backend": "local",
+            "harness_version": "0.1.0",
+            "commit": "c0ffee",
+            "dirty": True,
+            **fields,
+        }
+    )
+    return RunFolder.create(store, record)
+
+
+def trial(number, **fields):
+    return TrialRecord(
+        **{
+            "node_id": f"{NODE}[C:{number}]",
+            "experiment": "experiment_a",
+            "index": number,
+            "id": f"C:{number}",
+            "params": {"C": number, "solver": "lbfgs"},
+            "outcome": "passed",
+            "dataset": "income",
+            "data_digest": DIGEST,
+            "objective": "roc_auc",
+            "scores": {"train": {"roc_auc": 0.9}, "validation": {"roc_auc": 0.8 + number / 100}},
+            "started": STARTED + number,
+            "seconds": 0.5,
+            "fit_seconds": 0.25,
+            "peak_memory": 3 * 2**20,
+            **fields,
+        }
+    )
+
+
+CONTRACT = ContractRecord(
+    node_id="experiments/conftest.py::contract[income]",
+    dataset="income",
+    outcome="passed",
+    contract="income",
+    verdict="passed with warnings",
+    digest=DIGEST,
+    task="binary",
+    rows={"train": 70, "validation": 20, "test": 10},
+    columns={"age": "int64", "job": "str", "income": "str"},
+    target="income",
+)
+GATE = GateRecord(
+    node_id="experiments/experiment_income.py::gate_accuracy",
+    name="gate_accuracy",
+    outcome="failed",
+    experiments=["experiment_a"],
+    readings={"experiment_a.best.test.accuracy": 0.8},
+    message="    def gate_accuracy(experiment_a):\n>       assert a.best\nE       assert 0.8 >= 0.9\n",
+)
+BEST = BestRecord(
+    experiment="experiment_a", node_id=f"{NODE}[C:1]", baseline={"roc_auc": 0.5}, test={"accuracy": 0.8}
+)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    random = np.random.default_rng(0)
+    n = 120
+    rows = pd.DataFrame(
+        {
+            "age": random.integers(18, 90, n),
+            "gain": random.normal(size=n),
+            "job": random.choice(["cook", "pilot", "nurse"], n),
+            "level": pd.Categorical(random.choice(["low", "high"], n), ["low", "high"], ordered=True),
+            "member": random.random(n) > 0.5,
+            "since": pd.Timestamp("2020-01-01") + pd.to_timedelta(random.integers(0, 900, n), unit="D"),
+        }
+    )
+    rows.loc[2, "gain"] = np.nan
+    rows.loc[3, "job"] = None
+    text = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore"))
+    columns = make_column_transformer((SimpleImputer(), ["age", "gain", "member"]), (text, ["job", "level"]))
+    pipeline = make_pipeline(columns, LogisticRegression(max_iter=2000))
+    pipeline.fit(rows, ((rows.age + 20 * rows.member) > 60).astype(int))
+    return rows, Model(describe(rows), (), pipeline, "binary", ["<=50K", ">50K"])
+
+
+def give_model(folder, fitted, project_folder):
+    rows, model = fitted
+    (folder.path / "model.pkl").write_bytes(dumps(model, project_folder))
+    (folder.path / "example.json").write_text(rows.head(100).to_json(orient="split", date_format="iso"))
+
+
+def record(folder, *records, exit=0):
+    for item in records:
+        folder.record(item)
+    if exit is not None:
+        folder.finish(exit, STARTED + 60)
+    return folder
+
+
+def whole_run(store, project, fitted, **fields):
+    """Two experiments, a gate, a curve, an artifact and a model."""
+    folder = begin(store, project, **fields)
+    give_model(folder, fitted, store.root.parent)
+    (folder.path / "3.txt").write_text("a drawing")
+    other = {"node_id": f"{NODE}_b", "experiment": "experiment_a_b", "id": "", "params": {}}
+    return record(
+        folder,
+        CONTRACT,
+        trial(0, curves={"loss": [0.5, 0.25, 0.375]}, logged={"rounds": 7}),
+        trial(1, files={"model": "model.pkl", "artifact/plots/roc.txt": "3.txt"}),
+        trial(0, **other, outcome="raised", message="ValueError: no"),
+        GATE,
+        BestRecord.from_json({**BEST.to_json(), "example": "example.json"}),
+        exit=1,
+    )
+
+
+def content(uri, project):
+    """Everything that MLflow holds about a project, with ids of runs and models replaced by keys."""
+    with quiet():
+        client = MlflowClient(uri)
+        experiment = client.get_experiment_by_name(project).experiment_id
+        runs = client.search_runs([experiment])
+        logged = client.search_logged_models([experiment])
+        keys = {run.info.run_id: run.data.tags["harness.key"] for run in runs}
+        keys |= {f"models:/{model.model_id}": model.tags["harness.key"] for model in logged}
+        found = {}
+        for run in runs:
+            files = [item.path for item in client.list_artifacts(run.info.run_id)]
+            seen = sorted({"loss", "c", "seconds", "test_accuracy"} & run.data.metrics.keys())
+            histories = {key: client.get_metric_history(run.info.run_id, key) for key in seen}
+            assert run.data.tags["harness.key"] not in found, "written twice"
+            found[run.data.tags["harness.key"]] = {
+                "name": run.info.run_name,
+                "status": run.info.status,
+                "times": (run.info.start_time, run.info.end_time),
+                "params": run.data.params,
+                "metrics": dict(run.data.metrics),
+                "histories": {k: [(m.step, m.value, m.timestamp) for m in h] for k, h in histories.items()},
+                "tags": {key: keys.get(value, value) for key, value in run.data.tags.items()},
+                "inputs": [(i.dataset.name, i.dataset.digest) for i in run.inputs.dataset_inputs],
+                "outputs": [keys[f"models:/{o.model_id}"] for o in run.outputs.model_outputs],
+                "files": files,
+            }
+        for model in logged:
+            key = model.tags["harness.key"]
+            assert key not in found, "written twice"
+            found[key] = {
+                "run": keys[model.source_run_id],
+                "status": str(model.status),
+                "params": model.params,
+                "metrics": {metric.key: metric.value for metric in model.metrics or ()},
+            }
+    return found
+
+
+# What MLflow gets.
+
+
+def test_a_run_of_pytest_becomes_a_parent_run_and_a_child_run_per_trial(store, project, database, fitted):
+    whole_run(store, project, fitted)
+
+    delivery = deliver(store, root=store.root.parent, uri=database)
+    assert delivery == Delivery(database, runs=2, trials=3, models=1, pending=0, problem=None)
+
+    found = content(database, project)
+    assert set(found) == {
+        f"experiment:{NODE}",
+        f"experiment:{NODE}_b",
+        f"trial:{NODE}[C:0]",
+        f"trial:{NODE}[C:1]",
+        f"trial:{NODE}_b",
+        f"model:{NODE}[C:1]",
+    }
+    above = found[f"experiment:{NODE}"]
+    assert (above["name"], above["status"]) == ("experiment_a", "FINISHED")
+    assert above["times"] == (STARTED * 1000, (STARTED + 60) * 1000)
+    assert above["metrics"] == {
+        "validation_roc_auc": 0.81,
+        "test_accuracy": 0.8,
+        "baseline_roc_auc": 0.5,
+        "gate_accuracy.experiment_a.best.test.accuracy": 0.8,
+    }
+    tags = above["tags"]
+    assert tags["outcome"] == "failed"
+    assert tags["gate.gate_accuracy"] == "failed"
+    assert tags["gate.gate_accuracy.message"] == "assert 0.8 >= 0.9"
+    assert tags["best.trial"] == "C:1"
+    assert tags["best.run_id"] == f"trial:{NODE}[C:1]"
+    assert tags["best.model_uri"] == f"model:{NODE}[C:1]"
+    assert json.loads(tags["best.params"]) == {"C": 1, "solver": "lbfgs"}
+    assert above["inputs"] == [("income", DIGEST[:36])]
+
+    best = found[f"trial:{NODE}[C:1]"]
+    assert (best["name"], best["status"]) == ("C:1", "FINISHED")
+    assert best["times"] == ((STARTED + 1) * 1000, (STARTED + 1.5) * 1000)
+    assert best["params"] == {"C": "1", "solver": "lbfgs"}
+    assert best["metrics"] == {
+        "train_roc_auc": 0.9,
+        "validation_roc_auc": 0.81,
+        "test_accuracy": 0.8,
+        "seconds": 0.5,
+        "fit_seconds": 0.25,
+        "peak_memory_mb": 3.0,
+    }
+    assert (
+        best["tags"].items()
+        >= {
+            "mlflow.parentRunId": f"experiment:{NODE}",
+            "mlflow.source.git.commit": "c0ffee",
+            "mlflow.source.name": "experiments/experiment_income.py",
+            "harness.git.dirty": "true",
+            "harness.run": "run-1",
+            "harness.node_id": f"{NODE}[C:1]",
+            "harness.dataset": "income",
+            "harness.data_digest": DIGEST,
+            "harness.contract": "passed with warnings",
+            "harness.backend": "local",
+            "harness.version": "0.1.0",
+            "outcome": "passed",
+            "best": "true",
+        }.items()
+    )
+    assert best["files"] == ["plots"]
+    assert best["outputs"] == [f"model:{NODE}[C:1]"]
+    assert best["inputs"] == above["inputs"]
+
+    other = found[f"trial:{NODE}[C:0]"]
+    assert [point[:2] for point in other["histories"]["loss"]] == [(0, 0.5), (1, 0.25), (2, 0.375)]
+    assert other["metrics"]["rounds"] == 7
+    assert "test_accuracy" not in other["metrics"]
+
+    model = found[f"model:{NODE}[C:1]"]
+    assert (model["run"], model["status"]) == (f"trial:{NODE}[C:1]", "READY")
+    assert model["params"] == best["params"]
+    assert model["metrics"]["test_accuracy"] == 0.8
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        ("passed", "FINISHED"),
+        ("failed", "FINISHED"),
+        ("raised", "FAILED"),
+        ("skipped", "KILLED"),
+        ("error", "FAILED"),
+    ],
+)
+def test_what_happened_in_a_trial_is_its_status_and_outcome(store, project, outcome, status):
+    folder = record(begin(store, project), trial(0, outcome=outcome, message="why"))
+    _, below = plan(folder.run, folder.records()).entries
+    assert (below.status, below.tags["outcome"], below.tags["message"]) == (status, outcome, "why")
+
+
+@pytest.mark.parametrize(
+    ("exit", "outcome", "status"),
+    [
+        (0, "passed", "FINISHED"),
+        (1, "passed", "FINISHED"),  # something else in the run was red
+        (2, "interrupted", "KILLED"),
+        (3, "passed", "FAILED"),
+        (None, "interrupted", "KILLED"),
+    ],
+)
+def test_how_the_run_ended_is_the_status_of_the_parent(store, project, exit, outcome, status):
+    folder = record(begin(store, project), trial(0), exit=exit)
+    above, _ = plan(folder.run, folder.records()).entries
+    assert (above.status, above.tags["outcome"]) == (status, outcome)
+
+
+def test_a_logged_value_and_a_curve_never_hide_a_score(store, project):
+    names = {
+        "validation_roc_auc": 1.0,
+        "seconds": 2.0,
+        "fit_seconds": 3.0,
+        "logged_seconds": 4.0,
+        "mine": 5.0,
+    }
+    clash = trial(0, fit_seconds=None, logged=names, curves={"mine": [6.0], "fit_seconds": [7.0]})
+    folder = record(begin(store, project), clash)
+    _, below = plan(folder.run, folder.records()).entries
+    assert below.metrics == {
+        "seconds": 0.5,
+        "peak_memory_mb": 3.0,
+        "train_roc_auc": 0.9,
+        "validation_roc_auc": 0.8,
+        "logged_validation_roc_auc": 1.0,
+        "logged_seconds": 2.0,
+        "logged_fit_seconds": 3.0,
+        "logged_logged_seconds": 4.0,
+        "mine": 5.0,
+    }
+    assert dict(below.curves) == {"curve_mine": [(0, 6.0)], "curve_fit_seconds": [(0, 7.0)]}
+
+
+def test_what_mlflow_refuses_is_cut_or_renamed_where_it_shows(store, project, database):
+    folder = begin(store, project)
+    params = {"a[b]": "x" * 7000, "a_b_": 1, "../up": 2} | {f"p{i}": i for i in range(250)}
+    logged = {f"m/{i}": float(i) for i in range(950)} | {"nan": float("nan"), "größe": 1.0}
+    message = "m" * 20_000
+    record(folder, trial(0, params=params, logged=logged, message=message, curves={"c": [0.5] * 5000}))
+
+    assert deliver(store, root=store.root.parent, uri=database).problem is None
+    found = content(database, project)[f"trial:{NODE}[C:0]"]
+    assert len(found["params"]) == 253
+    assert found["params"]["a_b_"] == "x" * 5999 + "…"
+    assert found["params"]["a_b_.2"] == "1"
+    assert found["tags"]["renamed.a_b_"] == "a[b]"
+    assert found["tags"]["renamed.a_b_.2"] == "a_b_"
+    assert found["params"]["_up"] == "2"
+    assert found["metrics"]["m/949"] == 949.0
+    assert np.isnan(found["metrics"]["nan"])
+    assert "gr__e" in found["metrics"]
+    assert len(found["histories"]["c"]) == 100
+    assert found["tags"]["message"] == "m" * 999 + "…"
+
+
+@given(st.text(max_size=300) | st.text(alphabet="./a_ ", max_size=8))
+def test_every_name_becomes_one_that_mlflow_takes(name):
+    _validate_metric_name(allowed(name))
+    _validate_param_name(allowed(name))
+
+
+@given(
+    st.text(alphabet="abC_.-/ 09", min_size=1, max_size=20).filter(
+        lambda n: n.strip("./ ") == n and "//" not in n
+    )
+)
+def test_a_name_that_mlflow_takes_stays_as_it_is(name):
+    try:
+        _validate_metric_name(name)
+    except MlflowException:
+        return
+    assert allowed(name) == name
+
+
+@given(
+    st.lists(
+        st.text(alphabet="ab[]_.", max_size=4) | st.text(alphabet="a", min_size=248, max_size=252),
+        unique=True,
+    ),
+    st.lists(st.text(alphabet="ab_", max_size=3)),
+)
+def test_renamed_keys_are_distinct_and_free(names, taken):
+    keys = rename(dict.fromkeys(names), taken=taken, prefix="logged_")
+    assert list(keys) == names
+    assert len({*keys.values()}) == len(names)
+    assert not {*keys.values()} & {*taken}
+    assert all(len(key) <= 250 for key in keys.values())
+
+
+@given(st.lists(st.floats(), max_size=400), st.integers(4, 100))
+def test_a_thinned_curve_keeps_its_ends_and_its_extremes(curve, most):
+    points = thin(curve, most)
+    assert len(points) == min(len(points), most)
+    assert [step for step, _ in points] == sorted({step for step, _ in points})
+    assert all(value is curve[step] for step, value in points)
+    if len(curve) <= most:
+        assert len(points) == len(curve)
+    else:
+        assert {points[0][0], points[-1][0]} == {0, len(curve) - 1}
+        finite = [value for value in curve if value == value]
+        if finite:
+            assert {min(finite), max(finite)} <= {value for _, value in points}
+
+
+def test_a_long_curve_is_thinned_evenly():
+    steps = [step for step, _ in thin([1.0 / (i + 1) for i in range(10_000)])]
+    gaps = np.diff(steps)
+    assert len(steps) == 100
+    assert gaps.max() - gaps.min() <= 1
+
+
+@given(st.text(max_size=30), st.integers(1, 20))
+def test_a_shortened_text_says_that_it_is(text, length):
+    short = shorten(text, length)
+    assert len(short) <= length
+    assert short == text or (short.endswith("…") and text.startswith(short[:-1]))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "name"),
+    [
+        ("int64", "long"), ("uint8", "long"), ("Int64", "long"), ("float32", "double"), ("Float64", "double"),
+        ("bool", "boolean"), ("boolean", "boolean"), ("str", "string"), ("object", "string"),
+        ("category", "string"), ("datetime64[us]", "datetime"), ("datetime64[ns, UTC]", None),
+        ("timedelta64[ns]", None),
+    ],
+)  # fmt: skip
+def test_a_dtype_has_mlflow_s_name(dtype, name):
+    assert column_type(dtype) == name
+
+
+def test_a_contract_that_broke_before_there_were_rows_is_a_tag_without_an_input(store, project):
+    broken = ContractRecord(
+        node_id="c.py::contract[income]",
+        dataset="income",
+        outcome="broken",
+        contract="income",
+        verdict="broken",
+    )
+    blocked = trial(0, outcome="skipped", data_digest=None, message="contract income is broken")
+    folder = record(begin(store, project, commit=None, dirty=None), broken, blocked, exit=1)
+    above, below = plan(folder.run, folder.records()).entries
+    assert (above.input, below.input) == (None, None)
+    assert (above.tags["harness.contract"], below.tags["harness.contract"]) == ("broken", "broken")
+    assert not {"mlflow.source.git.commit", "harness.git.dirty", "harness.data_digest"} & {*below.tags}
+
+
+# The model.
+
+LOAD = """
+    import sys
+    import pandas as pd
+    import mlflow
+
+    mlflow.set_tracking_uri(sys.argv[1])
+    rows = pd.read_pickle(sys.argv[3])
+    model = mlflow.pyfunc.load_model(sys.argv[2])
+    answers = {
+        "labels": model.predict(rows).tolist(),
+        "probabilities": model.predict(rows, params={"method": "predict_proba"}),
+    }
+    assert not {"harness", "project_features"} & set(sys.modules), "not on its own"
+    pd.to_pickle(answers, sys.argv[4])
+"""
+
+
+def test_a_fresh_process_without_harness_and_project_predicts_the_same_from_raw_rows(
+    store, project, database, fitted, tmp_path, monkeypatch
+):
+    rows, model = fitted
+    home = tmp_path / "home"
+    home.mkdir()
+    source = "import numpy as np\ndef scale(X):\n    return np.asarray(X) * SCALE\nSCALE = 1\n"
+    (home / "project_features.py").write_text(source)
+    monkeypatch.syspath_prepend(home)
+    import project_features
+    from sklearn.preprocessing import FunctionTransformer
+
+    steps = model.estimator.named_steps
+    scaled = make_pipeline(
+        steps["columntransformer"],
+        FunctionTransformer(project_features.scale, accept_sparse=True),
+        steps["logisticregression"],
+    )
+    scaled = Model(model.columns, (), scaled, "binary", model.classes)
+    folder = begin(store, project)
+    give_model(folder, (rows, scaled), home)
+    best = BestRecord.from_json({**BEST.to_json(), "example": "example.json"})
+    record(folder, CONTRACT, trial(1, files={"model": "model.pkl"}), best)
+    assert deliver(store, root=tmp_path, uri=database).problem is None
+
+    raw = rows.head(40).copy()
+    raw["age"] = raw["age"].astype(float)
+    raw["member"] = raw["member"].astype(object)
+    raw["level"] = raw["level"].astype(str)
+    raw.loc[0, "age"] = None
+    raw.loc[1, "member"] = None
+    raw.loc[4, "job"] = None
+    raw.loc[5, "job"] = "astronaut"
+    raw["never seen"] = 1
+    raw.to_pickle(tmp_path / "rows.pkl")
+    uri = (
+        MlflowClient(database)
+        .search_logged_models([MlflowClient(database).get_experiment_by_name(project).experiment_id])[0]
+        .model_uri
+    )
+    subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            textwrap.dedent(LOAD),
+            database,
+            uri,
+            tmp_path / "rows.pkl",
+            tmp_path / "answers.pkl",
+        ],
+        cwd=tmp_path,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"MLFLOW_DISABLE_TELEMETRY": "true"},
+        check=True,
+    )
+    answers = pd.read_pickle(tmp_path / "answers.pkl")
+    assert answers["labels"] == scaled.predict(raw).tolist()
+    assert set(answers["labels"]) == {"<=50K", ">50K"}
+    assert answers["probabilities"].columns.tolist() == ["<=50K", ">50K"]
+    np.testing.assert_array_equal(answers["probabilities"].to_numpy(), scaled.predict_proba(raw))
+
+
+def test_a_saved_model_states_its_columns_its_example_and_exactly_what_it_needs(fitted, tmp_path):
+    rows, model = fitted
+    example = tmp_path / "example.json"
+    example.write_text(rows.to_json(orient="split", date_format="iso"))
+    with quiet():
+        models.save(tmp_path / "saved", dumps(model, tmp_path), example, models.MlflowModel())
+        loaded = mlflow.pyfunc.load_model(str(tmp_path / "saved"))
+        shown = loaded.input_example
+    signature = loaded.metadata.signature
+    assert [(spec.name, str(spec.type)) for spec in signature.inputs] == [
+        ("age", "Any"),
+        ("gain", "DataType.double"),
+        ("job", "DataType.string"),
+        ("level", "Any"),
+        ("member", "Any"),
+        ("since", "DataType.datetime"),
+    ]
+    assert [str(spec.type) for spec in signature.outputs] == ["DataType.string"]
+    assert len(shown) == 5
+    shares = loaded.predict(shown, params={"method": "predict_proba"})
+    np.testing.assert_array_equal(loaded.predict(shown), model.predict(rows.head(5)))
+    np.testing.assert_array_equal(shares[">50K"], model.predict_proba(shown)[:, 1])
+    stated = (tmp_path / "saved" / "requirements.txt").read_text().split()
+    from importlib.metadata import version
+
+    names = {line.partition("==")[0] for line in stated}
+    assert names >= {"cloudpickle", "mlflow", "numpy", "pandas", "scikit-learn"}
+    assert not names & {"harness", "xgboost", "lightgbm", "pytest", "great-expectations"}
+    assert all(version(name) == number for name, _, number in (line.partition("==") for line in stated))
+
+
+def test_a_regression_s_model_states_numbers(tmp_path):
+    from sklearn.linear_model import LinearRegression
+
+    rows = pd.DataFrame({"x": [0.0, 1.0, 2.0]})
+    model = Model(describe(rows), (), LinearRegression().fit(rows, [1.0, 3.0, 5.0]), "regression", None)
+    with quiet():
+        models.save(tmp_path / "saved", dumps(model, tmp_path), None, models.MlflowModel())
+        loaded = mlflow.pyfunc.load_model(str(tmp_path / "saved"))
+        assert str(loaded.metadata.signature.outputs.inputs[0].type) == "DataType.double"
+        np.testing.assert_allclose(loaded.predict(pd.DataFrame({"x": [3.0]})), [7.0])
+        with pytest.raises(ValueError, match="method is 'proba'; it is one of predict, predict_proba"):
+            loaded.predict(rows, params={"method": "proba"})
+
+
+def test_packages_come_from_references_in_the_pickle_also_to_whole_modules(tmp_path):
+    import lightgbm
+    import yaml
+
+    payload = dumps([lambda: yaml.safe_load("1"), lightgbm.LGBMRegressor], tmp_path)
+    _, modules = models.unpickle(payload)
+    names = {line.partition("==")[0] for line in models.requirements(modules)}
+    assert names == {"mlflow", "cloudpickle", "numpy", "pandas", "PyYAML", "lightgbm"}
+
+
+@pytest.mark.parametrize(
+    ("payload", "text"),
+    [(b"not a pickle", "cannot be unpickled here"), (dumps("no model", Path("/")), "cannot be written")],
+)
+def test_a_model_that_cannot_be_logged_holds_up_nothing_else(store, project, database, payload, text):
+    folder = begin(store, project)
+    (folder.path / "model.pkl").write_bytes(payload)
+    record(folder, CONTRACT, trial(1, files={"model": "model.pkl"}), BEST)
+    delivery = deliver(store, root=store.root.parent, uri=database)
+    assert (delivery.runs, delivery.trials, delivery.models, delivery.pending) == (1, 1, 0, 1)
+    assert text in delivery.problem
+    assert content(database, project)[f"experiment:{NODE}"]["tags"]["outcome"] == "passed"
+
+
+def test_a_missing_file_is_named_and_the_other_trials_are_delivered(store, project, database):
+    folder = record(begin(store, project), trial(0, files={"artifact/a.txt": "a.txt"}), trial(1))
+    delivery = deliver(store, root=store.root.parent, uri=database)
+    assert delivery.problem == (
+        f"{folder.path / 'a.txt'} is missing, so that it cannot be delivered to MLflow; "
+        f"restore it, or delete {folder.path} to give the run up"
+    )
+    assert (delivery.trials, delivery.pending) == (1, 1)
+    (folder.path / "a.txt").write_text("here again")
+    assert deliver(store, root=store.root.parent, uri=database) == Delivery(database, trials=1)
+    assert content(database, project)[f"trial:{NODE}[C:0]"]["files"] == ["a.txt"]
+
+
+# Again, and after faults.
+
+
+def test_a_second_delivery_writes_nothing_and_does_not_even_ask(
+    store, project, database, fitted, monkeypatch
+):
+    whole_run(store, project, fitted)
+    deliver(store, root=store.root.parent, uri=database)
+    before = content(database, project)
+    monkeypatch.setattr(tracking_runs, "MlflowClient", None)
+    assert deliver(store, root=store.root.parent, uri=database) == Delivery(database)
+    assert content(database, project) == before
+
+
+class Faulty:
+    """A client whose n-th call fails before it does anything."""
+
+    def __init__(self, uri, after, error):
+        self._client = MlflowClient(uri)
+        self._left = after
+        self._error = error
+
+    def __getattr__(self, name):
+        method = getattr(self._client, name)
+
+        def call(*args, **kwargs):
+            self._left -= 1
+            if self._left < 0:
+                raise self._error
+            return method(*args, **kwargs)
+
+        return call
+
+
+@pytest.mark.slow
+def test_a_delivery_interrupted_at_any_call_is_completed_to_the_same(tmp_path, database, fitted, monkeypatch):
+    def fresh(name):
+        store = Store(tmp_path / name)
+        store.open()
+        folder = begin(store, name)
+        give_model(folder, fitted, tmp_path)
+        files = {"model": "model.pkl", "artifact/shown.json": "example.json"}
+        best = BestRecord.from_json({**BEST.to_json(), "example": "example.json"})
+        record(folder, CONTRACT, trial(0, curves={"loss": [0.5, 0.25]}), trial(1, files=files), GATE, best)
+        return store
+
+    prefix = next(PROJECTS)
+    deliver(fresh(f"{prefix} undisturbed"), root=tmp_path, uri=database)
+    expected = content(database, f"{prefix} undisturbed")
+
+    for calls in itertools.count():
+        name = f"{prefix} {calls}"
+        store = fresh(name)
+        error = ConnectionError("gone") if calls % 2 else KeyboardInterrupt()
+        with monkeypatch.context() as patch:
+            patch.setattr(tracking_runs, "MlflowClient", lambda uri, n=calls, e=error: Faulty(uri, n, e))
+            try:
+                disturbed = deliver(store, root=tmp_path, uri=database)
+            except KeyboardInterrupt:
+                disturbed = None
+        if disturbed is not None and disturbed.problem is None:
+            break
+        if disturbed is not None:
+            assert "ConnectionError: gone" in disturbed.problem
+            assert disturbed.pending > 0
+        completed = deliver(store, root=tmp_path, uri=database)
+        assert (completed.problem, completed.pending) == (None, 0)
+        assert content(database, name) == expected, f"after {calls} calls"
+    assert calls > 20
+
+
+def test_marks_lost_in_a_crash_do_not_double_anything(store, project, database, fitted):
+    folder = whole_run(store, project, fitted)
+    deliver(store, root=store.root.parent, uri=database)
+    before = content(database, project)
+    (folder.path / "delivered.jsonl").unlink()
+    assert deliver(store, root=store.root.parent, uri=database).trials == 3
+    assert content(database, project) == before
+
+
+def test_a_run_that_went_on_after_a_delivery_is_completed(store, project, database):
+    folder = record(begin(store, project), trial(0), exit=None)
+    deliver(store, root=store.root.parent, uri=database)
+    assert content(database, project)[f"experiment:{NODE}"]["tags"]["outcome"] == "interrupted"
+
+    record(folder, trial(1), exit=0)
+    assert deliver(store, root=store.root.parent, uri=database) == Delivery(database, runs=1, trials=1)
+    found = content(database, project)
+    assert len(found) == 3
+    above = found[f"experiment:{NODE}"]
+    assert (above["status"], above["tags"]["outcome"], above["tags"]["trials"]) == ("FINISHED", "passed", "2")
+
+
+def test_what_someone_deleted_in_mlflow_meanwhile_is_written_again_when_the_run_goes_on(
+    store, project, database
+):
+    folder = record(begin(store, project), trial(0), exit=None)
+    deliver(store, root=store.root.parent, uri=database)
+    client = MlflowClient(database)
+    experiment = client.get_experiment_by_name(project).experiment_id
+    for run in client.search_runs([experiment], "tags.harness.kind = 'experiment'"):
+        client.delete_run(run.info.run_id)
+
+    record(folder, exit=0)
+    assert deliver(store, root=store.root.parent, uri=database).problem is None
+    found = content(database, project)
+    assert found[f"trial:{NODE}[C:0]"]["tags"]["mlflow.parentRunId"] == f"experiment:{NODE}"
+
+
+def test_a_user_without_a_name_is_unknown(store, project, database, monkeypatch):
+    def nameless():
+        raise OSError("No username set in the environment")
+
+    monkeypatch.setattr(tracking_runs.getpass, "getuser", nameless)
+    record(begin(store, project), trial(0))
+    deliver(store, root=store.root.parent, uri=database)
+    assert content(database, project)[f"trial:{NODE}[C:0]"]["tags"]["mlflow.user"] == "unknown"
+
+
+def test_a_deleted_experiment_is_restored(store, project, database):
+    record(begin(store, project), trial(0))
+    client = MlflowClient(database)
+    client.delete_experiment(client.create_experiment(project))
+    assert deliver(store, root=store.root.parent, uri=database).problem is None
+    assert client.get_experiment_by_name(project).lifecycle_stage == "active"
+
+
+def test_a_run_that_mlflow_refuses_does_not_hold_up_the_next(store, project, database, monkeypatch):
+    record(begin(store, project, id="a"), trial(0, node_id=f"{NODE}[C:bad]", id="C:bad"))
+    record(begin(store, project, id="b", started=STARTED + 9), trial(0))
+    original = tracking_runs._params
+
+    def refused(entry):
+        return [tracking_runs.Param("", "no key")] if entry.name == "C:bad" else original(entry)
+
+    monkeypatch.setattr(tracking_runs, "_params", refused)
+    delivery = deliver(store, root=store.root.parent, uri=database)
+    assert (delivery.runs, delivery.trials, delivery.pending) == (1, 1, 2)
+    assert "did not take all of run a: MlflowException" in delivery.problem
+
+
+def test_a_whole_run_is_not_sent_to_another_store_and_a_half_one_is_sent_whole(
+    store, project, database, pristine, tmp_path
+):
+    record(begin(store, project), trial(0))
+    half = record(begin(store, project, id="half", started=STARTED + 9), trial(0), exit=None)
+    deliver(store, root=tmp_path, uri=database)
+    record(half, trial(1), exit=0)
+
+    other = f"sqlite:///{shutil.copy(pristine, tmp_path / 'other.db')}"
+    assert deliver(store, root=tmp_path, uri=other) == Delivery(other, runs=1, trials=2)
+    assert set(content(other, project)) == {f"experiment:{NODE}", f"trial:{NODE}[C:0]", f"trial:{NODE}[C:1]"}
+    assert deliver(store, root=tmp_path, uri=database) == Delivery(database)
+
+
+def test_a_withheld_run_is_never_delivered(store, project, database):
+    record(begin(store, project), trial(0)).withhold()
+    assert deliver(store, root=store.root.parent, uri=database) == Delivery(database)
+
+
+def test_the_oldest_runs_are_pruned_only_when_nothing_in_them_is_wanted(store, project, database):
+    for i in range(4):
+        record(begin(store, project, id=f"delivered-{i}", started=STARTED + i), trial(0))
+    record(begin(store, project, id="withheld", started=STARTED + 4), trial(0)).withhold()
+    record(begin(store, project, id="unfinished", started=STARTED - 2), trial(0), exit=None)
+    deliver(store, root=store.root.parent, uri=database)
+    record(begin(store, project, id="due", started=STARTED - 1), trial(0))
+
+    assert prune(store, keep=6) == 0
+    assert prune(store, keep=1) == 4
+    left = sorted(path.name for path in store.path("runs").iterdir() if path.is_dir())
+    assert left == ["due", "unfinished", "withheld"]
+    assert prune(store, keep=0) == 1
+
+
+# Where it goes.
+
+
+def test_a_server_that_is_down_is_one_problem_and_the_next_delivery_succeeds(
+    store, project, database, monkeypatch
+):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    record(begin(store, project), trial(0), trial(1))
+    down = deliver(store, root=store.root.parent, uri="http://ann:secret@127.0.0.1:9")
+    assert (down.uri, down.runs, down.trials, down.pending) == ("http://127.0.0.1:9", 0, 0, 3)
+    assert down.problem == (
+        "MLflow at http://127.0.0.1:9 cannot be used: "
+        "Failed to establish a new connection: [Errno 111] Connection refused"
+    )
+    assert deliver(store, root=store.root.parent, uri=database).trials == 2
+
+
+def test_patience_is_short_at_first_contact_and_the_user_s_own_limits_win(monkeypatch):
+    def limits():
+        names = ("MAX_RETRIES", "BACKOFF_FACTOR", "BACKOFF_JITTER", "TIMEOUT")
+        return [os.environ.get(f"MLFLOW_HTTP_REQUEST_{name}") for name in names]
+
+    with quiet(first_contact=True):
+        retries, backoff, jitter, timeout = map(float, limits())
+        assert (1 + retries) * timeout + backoff * 2**retries + jitter <= 10
+    with quiet():
+        assert limits() == ["2", "1", None, "30"]
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
+    with quiet(first_contact=True):
+        assert limits()[3] == "77"
+    assert limits() == [None, None, None, "77"]
+
+
+def test_mlflow_is_quiet_for_the_time_of_a_delivery_and_as_before_afterwards(monkeypatch, capfd):
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
+    logger = logging.getLogger("mlflow")
+    before = (dict(os.environ), logger.level, list(warnings.filters))
+
+    def fail():
+        with quiet():
+            logger.error("chatter")
+            warnings.warn("chatter", UserWarning, stacklevel=1)
+            assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "false"
+            assert os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] == "true"
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert (dict(os.environ), logger.level, list(warnings.filters)) == before
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_delivery_leaves_the_user_s_active_run_and_tracking_uri_alone(
+    store, project, database, fitted, tmp_path
+):
+    whole_run(store, project, fitted)
+    with quiet():
+        mlflow.set_tracking_uri(database)
+        try:
+            with mlflow.start_run(experiment_id="1") as mine:
+                assert deliver(store, root=tmp_path, uri=database).problem is None
+                assert mlflow.active_run().info.run_id == mine.info.run_id
+                assert mlflow.get_tracking_uri() == database
+            run = MlflowClient(database).get_run(mine.info.run_id)
+            assert (run.data.metrics, run.data.params) == ({}, {})
+        finally:
+            mlflow.set_tracking_uri(None)
+
+
+def test_a_run_delivered_whole_before_it_could_be_settled_is_settled_without_asking(
+    store, project, database, monkeypatch
+):
+    folder = record(begin(store, project), trial(0))
+    deliver(store, root=store.root.parent, uri=database)
+    path = folder.path / "delivered.jsonl"
+    path.write_text("".join(line for line in path.open() if "settled" not in line))
+    assert not folder.settled
+    monkeypatch.setattr(tracking_runs, "MlflowClient", None)
+    assert deliver(store, root=store.root.parent, uri=database) == Delivery(database)
+    assert folder.settled
+
+
+def test_nothing_to_deliver_imports_no_mlflow(tmp_path):
+    code = """
+        import sys
+        from pathlib import Path
+        from harness.store import Store
+        from harness.tracking import check_writable, deliver
+        check_writable(Path.cwd())
+        assert deliver(Store(Path(".harness")), root=Path.cwd()).problem is None
+        sys.exit("mlflow" in sys.modules)
+    """
+    found = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=tmp_path, check=False)
+    assert found.returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_address_is_the_environment_s_or_beside_the_project(tmp_path, monkeypatch):
+    assert address(tmp_path) == f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.chdir(tmp_path)
+    for given_uri, meant in [
+        ("  ", f"sqlite:///{tmp_path}/mlflow.db"),
+        ("http://mlflow.example:5000", "http://mlflow.example:5000"),
+        ("sqlite:///runs/a.db", f"sqlite:///{tmp_path}/runs/a.db"),
+        ("sqlite:////data/a.db", "sqlite:////data/a.db"),
+        ("sqlite+pysqlite:///a.db", f"sqlite+pysqlite:///{tmp_path}/a.db"),
+        ("sqlite:///a.db?timeout=5", "sqlite:///a.db?timeout=5"),
+    ]:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", given_uri)
+        assert address(tmp_path) == meant
+
+
+def test_the_command_to_look_at_runs_is_what_one_types_there(tmp_path):
+    def seen(uri=None, folder=tmp_path):
+        return view_command(tmp_path, uri=uri, folder=folder)
+
+    assert seen() == "mlflow ui --backend-store-uri sqlite:///mlflow.db"
+    assert seen(folder=tmp_path / "below") == f"mlflow ui --backend-store-uri sqlite:///{tmp_path}/mlflow.db"
+    assert seen(f"sqlite:///{tmp_path}/a b.db") == "mlflow ui --backend-store-uri 'sqlite:///a b.db'"
+    assert seen("http://ann:secret@host:5000/x") == "http://host:5000/x"
+    assert seen("postgresql://ann:secret@host/db") == "mlflow ui --backend-store-uri postgresql://host/db"
+
+
+def test_a_store_that_can_be_written_passes(tmp_path, monkeypatch):
+    check_writable(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    check_writable(tmp_path, f"sqlite:///{tmp_path}/new/folder/a.db")
+    sqlite3.connect(tmp_path / "mlflow.db").execute("CREATE TABLE t (x)")
+    check_writable(tmp_path)
+    (tmp_path / "empty.db").touch()
+    check_writable(tmp_path, f"sqlite:///{tmp_path}/empty.db")
+    check_writable(tmp_path, "http://nobody.invalid")
+    check_writable(tmp_path, "databricks")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    check_writable(tmp_path, "./mlruns")
+
+
+@pytest.mark.parametrize(
+    ("uri", "text"),
+    [
+        ("sqlite:///{root}", "{root} is a folder, not a database file"),
+        ("sqlite:///{root}/text.db", "{root}/text.db is not a SQLite database: it starts with b'hello'"),
+        ("sqlite:///{root}/text.db/mlflow.db", "cannot be used: {root}/text.db is a file"),
+        ("sqlite:///{root}/loop.db", "{root}/loop.db cannot be written: Too many levels"),
+        ("sqlite://", "is in memory, so that nothing would be kept; give it a file"),
+        ("sqlite:///:memory:", "is in memory"),
+        ("file://{root}/mlruns", "which MLflow has retired; use MLFLOW_TRACKING_URI=sqlite:///mlflow.db"),
+        ("{root}/mlruns", "which MLflow has retired"),
+    ],
+)
+def test_a_store_that_cannot_be_written_is_told_before_anything_runs(tmp_path, uri, text):
+    (tmp_path / "text.db").write_text("hello")
+    (tmp_path / "loop.db").symlink_to("loop.db")
+    with pytest.raises(TrackingError) as error:
+        check_writable(tmp_path, uri.format(root=tmp_path))
+    assert text.format(root=tmp_path) in str(error.value)
+    assert "MLFLOW_TRACKING_URI=" in str(error.value)
+
+
+def test_the_default_store_needs_its_folder_of_models(tmp_path):
+    (tmp_path / "mlruns").write_text("in the way")
+    with pytest.raises(TrackingError, match=r"MLflow's folder of models .*/mlruns cannot be used"):
+        check_writable(tmp_path)
+
+
+def test_a_folder_without_permission_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)  # root may write anywhere
+    with pytest.raises(TrackingError, match=r"permission denied in .*make it writable.*--no-tracking"):
+        check_writable(tmp_path)
+
+
+def test_a_tracking_store_that_is_no_database_is_a_problem_of_the_delivery(store, project, tmp_path):
+    record(begin(store, project), trial(0))
+    (tmp_path / "mlflow.db").write_text("hello")
+    delivery = deliver(store, root=tmp_path)
+    assert (delivery.trials, delivery.pending) == (0, 2)
+    assert "is not a SQLite database" in delivery.problem
+
+
+# One at a time.
+
+HOLD = """
+    import sys, time
+    from pathlib import Path
+    from harness.store import Store
+    from harness.tracking.lock import exclusive
+    with exclusive(Store(Path(sys.argv[1]))):
+        print("held", flush=True)
+        time.sleep(600)
+"""
+
+
+def test_a_second_delivery_waits_and_a_killed_holder_lets_go(store, project, database):
+    record(begin(store, project), trial(0))
+    command = [sys.executable, "-c", textwrap.dedent(HOLD), store.root]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with (
+            pytest.raises(TrackingError, match=r"another process has been delivering .* harness sync"),
+            exclusive(store, seconds=0.1),
+        ):
+            pytest.fail("two hold the lock")
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    assert deliver(store, root=store.root.parent, uri=database).trials == 1
+
+
+def test_a_lock_that_cannot_be_made_is_told(store):
+    store.path("runs", "delivery.lock").mkdir(parents=True)
+    with (
+        pytest.raises(TrackingError, match=r"delivery\.lock cannot be locked: .*; make the store writable"),
+        exclusive(store),
+    ):
+        pytest.fail("held")

@@ -71,7 +71,7 @@ class Materials:
             digest=prepared.digest,
             task=prepared.task,
             rows=prepared.rows,
-            columns=prepared.columns,
+            columns={**prepared.columns, prepared.target: prepared.target_dtype},
             target=prepared.target,
             violations=tuple(v.text for v in verdict.violations) if verdict else (),
             seconds=time.perf_counter() - started,
@@ -139,7 +139,7 @@ class Materials:
         params: Mapping[str, Any],
     ) -> Dataset:
         seed(self._seed, declaration.name, sorted(params.items(), key=lambda p: p[0]))
-        guarded = {n: data.for_features() if v is data else v for n, v in inputs.items()}
+        guarded = {n: data.for_features(declaration.name) if v is data else v for n, v in inputs.items()}
         transformer = declaration.function(**guarded)
         return fit_features(declaration, data, transformer, project=self._project)
 

@@ -24,7 +24,7 @@ class Objective:
         return a > b if self.greater_is_better else a < b
 
 
-class _Record:
+class JsonRecord:
     __slots__ = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -39,7 +39,7 @@ class _Record:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunRecord(_Record):
+class RunRecord(JsonRecord):
     """One pytest run that had experiments."""
 
     id: str
@@ -53,7 +53,7 @@ class RunRecord(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ContractRecord(_Record):
+class ContractRecord(JsonRecord):
     """What became of one data set before any trial."""
 
     node_id: str
@@ -63,7 +63,7 @@ class ContractRecord(_Record):
     verdict: str
     """"passed", "passed with warnings", "broken" or "no contract"."""
     digest: str | None = None
-    """Of the loaded rows; None if there were none to prepare."""
+    """Of the rows and of what shapes their split; None if there were none to prepare."""
     task: str | None = None
     rows: Mapping[str, int] = field(default_factory=dict)
     """Number of rows by split."""
@@ -76,7 +76,7 @@ class ContractRecord(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialRecord(_Record):
+class TrialRecord(JsonRecord):
     """What one trial gave."""
 
     node_id: str
@@ -126,7 +126,7 @@ class TrialRecord(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GateRecord(_Record):
+class GateRecord(JsonRecord):
     """What one gate decided, and the numbers it looked at."""
 
     node_id: str
@@ -143,7 +143,7 @@ class GateRecord(_Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BestRecord(_Record):
+class BestRecord(JsonRecord):
     """The best trial of an experiment at the end of a run."""
 
     experiment: str

@@ -1,0 +1,190 @@
+"""Loaded rows in; splits in the store, made once per content, and a `Dataset` that reads them out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness import splits, table
+from harness.consistency import names
+from harness.data import Dataset, Seal, Split
+from harness.declarations import DatasetDeclaration
+from harness.errors import DataError
+from harness.labels import quote
+from harness.loaded import examine, feature_columns, needs_frame, weights
+from harness.partition import Partition, check, divide, shares
+from harness.results import JsonRecord
+from harness.store import Store
+from harness.table import Rows
+from harness.target import Target, read_target
+
+__tracebackhide__ = True
+
+_LAYOUT = 1
+"""Of the files in the store; another number makes every entry anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared(JsonRecord):
+    """One data set in the store: all that a process needs to open it."""
+
+    name: str
+    task: str
+    """"binary", "multiclass" or "regression"."""
+    classes: Sequence[Any] | None
+    """Labels as plain values, in the order of the codes; None: regression."""
+    target: str
+    target_dtype: str
+    """As loaded."""
+    weight: str | None
+    columns: Mapping[str, str]
+    """Dtype by name of the columns that models see."""
+    rows: Mapping[str, int]
+    """Number of rows by split."""
+    digest: str
+    """Of the loaded rows, how they are split and what models see of them; names the folders."""
+    content: str
+    """Of the loaded rows alone, as `digest_frame` gives it."""
+
+    @property
+    def data(self) -> tuple[str, str]:
+        """Folder in the store of the train and validation rows."""
+        return (splits.DATA, self.digest)
+
+    @property
+    def sealed(self) -> tuple[str, str]:
+        """Folder in the store of the test rows; never travels to a worker."""
+        return (splits.SEALED, self.digest)
+
+
+def digest_frame(frame: Any, name: str = "") -> str:
+    """Return the digest of loaded rows, see `table.digest`; DataError unless they are a DataFrame.
+
+    name: of the data set, for the message.
+    """
+    needs_frame(frame, name)
+    return table.digest(frame)
+
+
+def prepare(declaration: DatasetDeclaration, frame: Any, store: Store) -> Prepared:
+    """Check, split and store what a loader returned; reuse the entry of equal rows and declaration.
+
+    A damaged or missing file makes the whole entry anew. Raises DeclarationError or DataError for
+    what cannot work, StoreError where it cannot be written.
+    """
+    check(declaration)
+    examine(frame, declaration)
+    target = read_target(frame, declaration)
+    content = table.digest(frame)
+    digest = _digest(content, declaration)
+    known = splits.find(store, digest)
+    if known is not None:
+        return Prepared.from_json(known)
+    partition = divide(frame, target.ranks, target.task, declaration)
+    _check_splits(frame, target, partition, declaration)
+    prepared = Prepared(
+        name=declaration.name,
+        task=target.task,
+        classes=target.classes,
+        target=declaration.target,
+        target_dtype=str(frame[declaration.target].dtype),
+        weight=declaration.weight,
+        columns={name: str(frame[name].dtype) for name in feature_columns(frame, declaration)},
+        rows={split: len(positions) for split, positions in partition.items()},
+        digest=digest,
+        content=content,
+    )
+    columns = frame.drop(columns=declaration.target)
+    record = prepared.to_json()
+    splits.write(store, digest, record, columns=columns, target=target.values, partition=partition)
+    return prepared
+
+
+def _digest(content: str, declaration: DatasetDeclaration) -> str:
+    d = declaration
+    shaping = {
+        "layout": _LAYOUT,
+        "content": content,
+        "name": d.name,
+        "target": d.target,
+        "task": d.task,
+        "positive": None if d.positive is None else repr(d.positive),
+        "split": [str(share) for share in shares(d.split)],
+        "seed": int(d.seed),
+        "stratify": d.stratify,
+        "group": d.group,
+        "time": names(d.time),
+        "key": names(d.key),
+        "weight": d.weight,
+        "drop": sorted(names(d.drop)),
+    }
+    return hashlib.blake2b(json.dumps(shaping).encode(), digest_size=16).hexdigest()
+
+
+def _check_splits(
+    frame: pd.DataFrame, target: Target, partition: Partition, declaration: DatasetDeclaration
+) -> None:
+    """Refuse splits that cannot be learnt from or scored."""
+    if target.classes is not None:
+        absent = set(range(len(target.classes))) - set(np.unique(target.values[partition.train]).tolist())
+        if absent:
+            raise DataError(
+                f"no training row of data set {declaration.name!r} is of class "
+                f"{quote(target.classes[min(absent)])}",
+                "divide the rows in another way, or load more of that class",
+            )
+    elif np.ptp(target.values[partition.train]) == 0:
+        raise DataError(
+            f"target {declaration.target!r} of data set {declaration.name!r} is the same in all "
+            f"{len(partition.train)} training rows",
+            "divide the rows in another way, or load more",
+        )
+    if declaration.weight is not None:
+        values = weights(frame, declaration)
+        for split, positions in partition.items():
+            if not values[positions].any():
+                raise DataError(
+                    f"weight={declaration.weight!r} of data set {declaration.name!r} is 0 in every "
+                    f"{split} row",
+                    "divide the rows in another way, or leave out weight=",
+                )
+
+
+def open_dataset(prepared: Prepared, store: Store, seal: Seal) -> Dataset:
+    """Return the data set of a record; its files are memory-mapped when a split is first asked for.
+
+    Test rows have the category levels of the other rows: one that only they have is missing.
+    `.train` and the others raise StoreError for a file that is missing or damaged.
+    """
+    opened: dict[str, Rows] = {}
+
+    def rows(split: str) -> Rows:
+        if split not in opened:
+            opened[split] = splits.read(store, prepared.digest, split, prepared.rows[split], prepared.name)
+            if split == "test":
+                opened[split] = splits.conform(opened[split], rows("train").frame)
+        return opened[split]
+
+    def load(split: str) -> Split:
+        positions, values, frame = rows(split)
+        weight = None if prepared.weight is None else frame[prepared.weight].astype("float64")
+        y = pd.Series(values, index=frame.index, name=prepared.target, copy=False)
+        return Split(frame[list(prepared.columns)], y, weight, positions)
+
+    return Dataset(
+        name=prepared.name,
+        task=prepared.task,
+        classes=prepared.classes,
+        columns=list(prepared.columns),
+        digest=prepared.digest,
+        sizes=prepared.rows,
+        seal=seal,
+        load=load,
+        rows=lambda split: rows(split).frame,
+    )

@@ -1,0 +1,47 @@
+"""A data set flows in; the validation scores of scikit-learn's Dummy estimator flow out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.dummy import DummyClassifier, DummyRegressor
+
+from harness.metrics import Metric
+from harness.model import outputs
+from harness.scores import Scores
+
+if TYPE_CHECKING:
+    from harness.data import Dataset
+
+__tracebackhide__ = True
+
+
+def baseline(dataset: Dataset, metrics: Mapping[str, Metric]) -> Scores:
+    """Return what can be scored without looking at any feature.
+
+    `DummyClassifier(strategy="prior")` or `DummyRegressor(strategy="mean")` is fitted on the training
+    rows with their weights and scored on the validation rows.
+    """
+    train, validation = dataset.train, dataset.validation
+    classes = dataset.classes
+    dummy = DummyRegressor(strategy="mean") if classes is None else DummyClassifier(strategy="prior")
+    # The Dummy looks only at the number of rows.
+    dummy.fit(np.zeros((len(train.y), 1)), train.y, sample_weight=train.weight)
+    predictions = outputs(
+        dummy, np.zeros((len(validation.y), 1)), dataset.task, None if classes is None else len(classes)
+    )
+    return Scores(
+        split="validation",
+        dataset=dataset.name,
+        task=dataset.task,
+        classes=classes,
+        y=validation.y,
+        weight=validation.weight,
+        predictions=predictions,
+        metrics=metrics,
+        rows=partial(dataset.rows, "validation"),
+        model=type(dummy).__name__,
+    )

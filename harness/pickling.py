@@ -1,0 +1,125 @@
+"""A model flows in; bytes that load without the harness and without the project flow out."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cloudpickle
+
+__tracebackhide__ = True
+
+_TRAVELLERS = {"harness.columns", "harness.model", "harness.pickling", "harness.predictions"}
+
+
+class Unexplained:
+    """What rewritten asserts call at a model's home, where there is no pytest to explain them."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *given: str(given[0]) if given else ""
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # skipped by mypy, see pyproject.toml
+    def reducer_override(self, value: Any) -> Any:
+        # pytest rewrites the asserts of conftest.py and experiment files: their functions refer to it
+        if isinstance(value, ModuleType) and value.__name__ == "_pytest.assertion.rewrite":
+            return Unexplained, ()
+        return super().reducer_override(value)
+
+
+def dumps(value: Any, project: Path) -> bytes:
+    """Return the pickle of a model that can be loaded without the harness and without the project.
+
+    Functions and classes of modules under `project` are pickled by value.
+    Raises PicklingError that names the attribute that cannot be pickled.
+    """
+    with _by_value(project):
+        content = io.BytesIO()
+        try:
+            _Pickler(content).dump(value)
+        except Exception as error:
+            raise pickle.PicklingError(f"{_culprit(value)} cannot be pickled: {error}") from error
+        return content.getvalue()
+
+
+def loads(data: bytes) -> Any:
+    """Return what `dumps` was given; classes of this process stay as they are."""
+    return _Unpickler(io.BytesIO(data)).load()
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module_name: str, global_name: str, /) -> Any:
+        found = super().find_class(module_name, global_name)
+        return _complete if found is cloudpickle.cloudpickle._class_setstate else found
+
+
+def _complete(kind: type, state: tuple[Mapping[str, Any], Any]) -> type:
+    """Fill a class that was made anew.
+
+    cloudpickle recognises a class of this very process, and would give it the methods of the pickled copy,
+    whose globals are no longer those of its module.
+    """
+    if not all(name in vars(kind) for name in state[0]):
+        cloudpickle.cloudpickle._class_setstate(kind, state)
+    return kind
+
+
+@contextmanager
+def _by_value(project: Path) -> Iterator[None]:
+    known = cloudpickle.list_registry_pickle_by_value()
+    modules = [module for module in _travelling(project) if module.__name__ not in known]
+    for module in modules:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        for module in modules:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def _travelling(project: Path) -> Iterator[ModuleType]:
+    """Yield the harness' own modules of a model, and those imported from files of the project."""
+    # Texts, not paths: a process has thousands of modules, and this runs once a trial.
+    roots = tuple(f"{folder}{os.sep}" for folder in (project.resolve(), project))
+    for name, module in list(sys.modules.items()):
+        if not isinstance(module, ModuleType) or module.__name__ != name or name == "__main__":
+            continue
+        if name in _TRAVELLERS:
+            yield module
+        elif isinstance(file := vars(module).get("__file__"), str) and file.startswith(roots):
+            installed = {"site-packages", "dist-packages", ".venv"} & set(Path(file).parts)
+            if not installed and name.partition(".")[0] not in sys.stdlib_module_names:
+                yield module
+
+
+def _culprit(value: Any, depth: int = 10) -> str:
+    for name, inner in _inner(value) if depth else ():
+        try:
+            cloudpickle.dumps(inner)
+        except Exception:  # noqa: BLE001  # pickling runs code of every class in the model
+            return name + _culprit(inner, depth - 1)
+    return f" (a {type(value).__name__})"
+
+
+def _inner(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        yield from ((f"[{key!r}]", inner) for key, inner in value.items())
+    elif isinstance(value, list | tuple):
+        yield from ((f"[{i}]", inner) for i, inner in enumerate(value))
+    elif hasattr(value, "__code__"):
+        cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
+        yield from ((f".{name}", cell.cell_contents) for name, cell in cells)
+        names = value.__code__.co_names
+        yield from ((f".{name}", value.__globals__[name]) for name in names if name in value.__globals__)
+    else:
+        slots = (name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ()))
+        yield from (
+            (f".{name}", getattr(value, name, None)) for name in (*getattr(value, "__dict__", ()), *slots)
+        )

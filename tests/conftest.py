@@ -1,0 +1,96 @@
+"""A small project with experiments, written and run the way a user would."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+# Runs in this process throw away what they import anew, and NumPy cannot be imported twice.
+import great_expectations  # noqa: F401
+import lightgbm  # noqa: F401
+import mlflow  # noqa: F401
+import sklearn.ensemble
+import sklearn.linear_model  # noqa: F401
+import xgboost  # noqa: F401
+
+import harness.report
+import harness.run
+import harness.tracking  # noqa: F401  # would be imported anew in every run
+
+pytest_plugins = ["pytester"]
+
+CONFTEST = """
+import numpy as np
+import pandas as pd
+from sklearn.preprocessing import StandardScaler
+from harness import dataset, features
+
+@dataset(target="sold", seed=1)
+def shops(request):
+    '''300 shops; what is sold follows from size and street.'''
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"size": rng.normal(size=300), "street": rng.normal(size=300)})
+    frame["sold"] = np.where(frame["size"] + frame["street"] + rng.normal(size=300) / 3 > 0, "yes", "no")
+    return frame
+
+@features
+def scaled(shops):
+    return StandardScaler()
+"""
+
+EXPERIMENT = """
+from sklearn.tree import DecisionTreeClassifier
+from harness import grid
+
+@grid(max_depth=[1, 2, 3])
+def experiment_tree(scaled, trial, max_depth):
+    trial.fit(DecisionTreeClassifier(max_depth=max_depth), scaled)
+
+def gate_accuracy(experiment_tree):
+    assert experiment_tree.best.test.accuracy >= 0.6
+"""
+
+
+class Project:
+    """A folder with a conftest and experiment files."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+        self.path: Path = pytester.path
+
+    def write(self, files: dict[str, str]) -> Project:
+        """Write files by path relative to the project; contents are dedented."""
+        for name, content in files.items():
+            path = self.path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(content), encoding="utf-8")
+        return self
+
+    def run(self, *arguments: str, tracking: bool = False) -> pytest.RunResult:
+        """Run pytest in this process."""
+        return self.pytester.runpytest_inprocess(*self._with(arguments, tracking))
+
+    def run_apart(self, *arguments: str, tracking: bool = False) -> pytest.RunResult:
+        """Run pytest in a process of its own."""
+        return self.pytester.runpytest_subprocess(*self._with(arguments, tracking))
+
+    @staticmethod
+    def _with(arguments: tuple[str, ...], tracking: bool) -> list[str]:
+        return [*arguments, *([] if tracking else ["--no-tracking"])]
+
+
+@pytest.fixture
+def empty_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A folder without experiments; lines are 80 columns wide."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    pytester.makeini("[pytest]\n")
+    return Project(pytester)
+
+
+@pytest.fixture
+def project(empty_project: Project) -> Project:
+    """A data set, features, one experiment of three trials and a gate that passes."""
+    return empty_project.write({"conftest.py": CONFTEST, "experiments/experiment_shops.py": EXPERIMENT})

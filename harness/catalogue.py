@@ -12,11 +12,17 @@ from types import ModuleType
 
 import pytest
 
-from harness.collection import DATASET, EXPERIMENT, ExperimentModule, experiment_name, loaders, role
+from harness.collection import (
+    DATASET,
+    EXPERIMENT,
+    FIXTURE,
+    ExperimentModule,
+    experiment_name,
+    loaders,
+    role,
+)
 from harness.declarations import DatasetDeclaration, MetricDeclaration, declared
 from harness.errors import DeclarationError
-
-_FIXTURE = type(pytest.fixture(lambda: None))
 
 
 class Catalogue:
@@ -47,7 +53,7 @@ class Catalogue:
             known = self._datasets.setdefault(dataset.name, dataset)
             self._compare("data sets", dataset.name, known.place, dataset.place)
         for value in list(vars(module).values()):
-            if isinstance(value, _FIXTURE):
+            if isinstance(value, FIXTURE):
                 self._fixtures.add(value.__name__)
             metric = declared(value, MetricDeclaration)
             if metric is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import inspect
+import unittest
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ DATASET = pytest.StashKey[DatasetDeclaration]()
 INDEX = pytest.StashKey[int]()
 """Position of a trial within its experiment."""
 
+FIXTURE = type(pytest.fixture(lambda: None))
 EXPERIMENT = "experiment_"
 GATE = "gate_"
 
@@ -75,28 +77,29 @@ class _Collector(pytest.Collector):
 
     def istestfunction(self, obj: object, name: str) -> bool:
         if name.startswith((EXPERIMENT, GATE)):
-            return inspect.isfunction(_bare(obj)) and self._own(_bare(obj))
+            bare = _bare(obj)
+            return callable(bare) and not isinstance(bare, FIXTURE) and self._own(bare, name)
         return bool(super().istestfunction(obj, name))  # type: ignore[misc]
 
     def istestclass(self, obj: object, name: str) -> bool:
         if name.startswith("Experiment"):
-            return inspect.isclass(obj) and not inspect.isabstract(obj) and self._own(obj)
+            return inspect.isclass(obj) and not inspect.isabstract(obj) and self._own(obj, name)
         return bool(super().istestclass(obj, name))  # type: ignore[misc]
 
-    def _own(self, obj: Any) -> bool:
+    def _own(self, obj: Any, name: str) -> bool:
         return True
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         if isinstance(excinfo.value, HarnessError):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo)  # type: ignore[arg-type]
+            return str(excinfo.value)  # the sentence says it all; a traceback would be ours
+        return super().repr_failure(excinfo)
 
 
 _CHILDREN = pytest.StashKey[list[pytest.Item | pytest.Collector]]()
 
 
 def _bare(obj: object) -> Any:
-    return inspect.unwrap(obj.__func__ if isinstance(obj, staticmethod | classmethod) else obj)  # type: ignore[arg-type]
+    return obj.__func__ if isinstance(obj, staticmethod | classmethod) else obj
 
 
 class ExperimentClass(_Collector, pytest.Class):
@@ -107,15 +110,22 @@ class ExperimentModule(_Collector, pytest.Module):
     """A file of experiments and gates, or one that defines data sets."""
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
-        if self.stash.get(_CHILDREN, None) is None:
+        children = self.stash.get(_CHILDREN, None)
+        if children is None:
+            if hasattr(self.config, "workerinput"):
+                raise DeclarationError(
+                    "experiments cannot be distributed by pytest-xdist: gates need all trials in one place",
+                    f"run without -n, or leave out this file by --ignore-glob='*/{self.path.name}'",
+                )
             _refuse_shadowed(self.path)
             children = [*self._contracts(), *super().collect()]
             self.stash[_CHILDREN] = children
-        return self.stash[_CHILDREN]
+        return children
 
-    def _own(self, obj: Any) -> bool:
-        # An experiment that a file imports belongs to the file that defines it.
-        return bool(obj.__module__ == self.obj.__name__)
+    def _own(self, obj: Any, name: str) -> bool:
+        # An experiment that a file imports belongs to the file that defines it. What has another
+        # name came from a decorator without functools.wraps: it must not be lost.
+        return obj.__module__ == self.obj.__name__ or getattr(obj, "__name__", None) != name
 
     def _contracts(self) -> Iterator[pytest.Function]:
         for declaration in loaders(self.obj):
@@ -204,8 +214,9 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
     """Turn the grids of an experiment into pytest parameters."""
     if not isinstance(metafunc.definition.parent, _Collector):
         return
-    name = metafunc.function.__name__
-    for declared_grid in grids(inspect.unwrap(metafunc.function)):
+    name = experiment_name(metafunc.definition)
+    # A decorator of the user's own may stand below the grid, or above it without keeping attributes.
+    for declared_grid in grids(metafunc.function) or grids(inspect.unwrap(metafunc.function)):
         place = f"{metafunc.definition.path.name}::{name}"
         for parameter in declared_grid.values:
             if parameter not in metafunc.fixturenames:
@@ -229,7 +240,9 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
 
 def make_item(collector: pytest.Collector, name: str, obj: object) -> pytest.Collector | None:
     """Return the collector of a class of experiments; None leaves the object to pytest."""
-    if isinstance(collector, _Collector) and inspect.isclass(obj) and collector.istestclass(obj, name):
+    if not isinstance(collector, _Collector) or not inspect.isclass(obj):
+        return None
+    if collector.istestclass(obj, name) and not issubclass(obj, unittest.TestCase):
         made: pytest.Collector = ExperimentClass.from_parent(collector, name=name, obj=obj)
         return made
     return None

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from harness.report import Line
     from harness.run import Run
 
+__tracebackhide__ = True
+
 PAYLOAD = "harness"
 """Attribute of a tear-down report that carries the item's record, as JSON, wherever the report goes."""
 
@@ -51,13 +53,10 @@ class Conductor:
     def pytest_collection_modifyitems(
         self, session: pytest.Session, items: list[pytest.Item]
     ) -> Generator[None, object, object]:
-        if session.testsfailed:  # a file could not be collected: what it declares is not known
+        # A file that could not be collected: what it declares is not known. Or a worker of
+        # pytest-xdist, where a test that needs a data set fails, and experiments are no more collected.
+        if session.testsfailed or hasattr(self.config, "workerinput"):
             return (yield)
-        if hasattr(self.config, "workerinput"):
-            raise pytest.UsageError(
-                "experiments cannot be distributed by pytest-xdist, gates need all trials in one place: "
-                "run without -n, and leave out other tests"
-            )
         try:
             self.catalogue.check()
             present = set(items)
@@ -101,6 +100,7 @@ class Conductor:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         halted = session.testsfailed and not self.config.getoption("continue_on_collection_errors")
+        halted = halted or hasattr(self.config, "workerinput")
         if self.config.option.collectonly or halted or not self._involved(session):
             return (yield)
         from harness.run import Run
@@ -108,11 +108,9 @@ class Conductor:
         from harness.tracking.address import check_writable
 
         try:
-            store = Store(self.settings.store)
-            store.open()
             if self.settings.tracking:
                 check_writable(self.settings.root)
-            self.run = Run(self.settings, self.catalogue, session, store)
+            self.run = Run(self.settings, self.catalogue, session, Store(self.settings.store))
         except HarnessError as error:
             raise pytest.UsageError(str(error)) from None
         try:
@@ -125,20 +123,35 @@ class Conductor:
         return any(role(item) is not None or "_harness" in requested(item) for item in session.items)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
-        if self.run is None or role(item) != "trial" or self.run.blocked(item):
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> object:
+        if self.run is None:
             return None
-        reports = self.run.backend.reports(item.nodeid)
-        if reports is None:
+        if role(item) == "trial" and not self.run.blocked(item):
+            reports = self.run.backend.reports(item.nodeid)
+            if reports is not None:
+                self._replay(item, reports)
+                return True
+        following = self._next_here(nextitem)
+        if following is nextitem:
             return None
-        self._replay(item, reports)
-        return True
+        return item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+
+    def _next_here(self, item: pytest.Item | None) -> pytest.Item | None:
+        """Return the next item that is set up here: pytest tears down what it does not need."""
+        assert self.run is not None
+        if item is None or role(item) != "trial" or not self.run.backend.elsewhere:
+            return item
+        items = self.run.session.items
+        coming = items[items.index(item) :]
+        return next((other for other in coming if role(other) != "trial"), None)
 
     def _replay(self, item: pytest.Item, reports: Sequence[Mapping[str, Any]]) -> None:
         """Let pytest see the reports of a trial that ran elsewhere as if it had run here."""
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for data in reports:
             report = self.config.hook.pytest_report_from_serializable(config=self.config, data=data)
+            if isinstance(report.longrepr, list):  # of a skip; JSON knows no tuples, pytest insists on one
+                report.longrepr = tuple(report.longrepr)
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
 
@@ -147,31 +160,41 @@ class Conductor:
         if self.run is None:
             return
         reason = self.run.blocked(item)
-        if reason is not None:
-            pytest.skip(reason)
+        if reason is not None:  # a mark, so that pytest names the item's line and not ours
+            item.add_marker(pytest.mark.skip(reason=reason), append=False)
+            return
         self.run.begin(item)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Generator[None, object, object]:
+        if self.run is None:
+            return (yield)
+        with self.run.fixture(fixturedef.argname, request.node):
+            return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
         if self.run is None or role(pyfuncitem) != "trial":
             return (yield)
-        from harness.run import TRIAL
+        from harness.run import TRIAL, fail
 
         trial = pyfuncitem.stash[TRIAL]
         self.run.seed_again(pyfuncitem)
+        problem = None
         try:
             result = yield
+            try:
+                trial.finish()
+            except HarnessError as error:
+                problem = str(error)
+                trial.abandon()
         except BaseException:
             trial.abandon()
             raise
-        problem = None
-        try:
-            trial.finish()
-        except HarnessError as error:
-            problem = str(error)
-            trial.abandon()
         if problem is not None:
-            pytest.fail(problem, pytrace=False)
+            fail(problem)
         return result
 
     @pytest.hookimpl(wrapper=True)
@@ -188,10 +211,10 @@ class Conductor:
         if role(item) == "gate" and report.failed:
             report.sections.extend(self.run.evidence(item))
         if call.when == "teardown":
-            self.run.end(item)
             record = self.run.record(item, report)
             if record is not None:
                 setattr(report, PAYLOAD, pack(record))
+            self.run.end(item)
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -206,7 +229,7 @@ class Conductor:
         if self.run is None:
             return
         from harness.report import Line, lines, tracked
-        from harness.tracking import deliver, view_command
+        from harness.tracking import deliver, prune, view_command
 
         run = self.run
         run.finish(int(exitstatus))
@@ -217,15 +240,18 @@ class Conductor:
             list(run.gates.values()),
         )
         if not self.settings.tracking:
+            run.folder.withhold()
+            prune(run.store)
             return
         root = self.settings.root
         if exitstatus == pytest.ExitCode.INTERRUPTED:  # who pressed Ctrl-C does not wait for MLflow
             self._summary += [Line(""), Line("MLflow: the next run or `harness sync` delivers this one")]
         else:
             self._summary += [Line(""), *tracked(deliver(run.store, root=root), view_command(root))]
+            prune(run.store)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._summary:
-            terminalreporter.section("experiments")
+            terminalreporter.write_sep("=", "experiments")
             for line in self._summary:
                 terminalreporter.write_line(line.text, **line.markup)

@@ -156,6 +156,11 @@ def dataset(
     Options that contradict each other, and rows that cannot be split so, fail the item
     `contract[NAME]` with a `DeclarationError` or `DataError` that names the remedy.
     """
+    if inspect.isfunction(target):
+        raise DeclarationError(
+            f"@dataset was given the function {target.__name__!r} instead of a target",
+            'write @dataset(target="COLUMN") on the line above its def',
+        )
 
     def decorate(loader: Function) -> Any:
         function = _needs_function(loader, "dataset(target=…)")

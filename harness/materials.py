@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
+
+import cloudpickle
 
 from harness.consistency import check as check_declaration
 from harness.contract import Verdict, check, render
@@ -47,7 +49,8 @@ class Materials:
         self._seed = base_seed
         self._datasets: dict[str, Dataset] = {}
         self._prepared: dict[str, Prepared] = {}
-        self._features: dict[str, Dataset | Exception] = {}
+        self._features: dict[Hashable, Dataset | Exception] = {}
+        self._kept: list[Mapping[str, Any]] = []
 
     def prepare(self, declaration: DatasetDeclaration, fixtures: Mapping[str, Any]) -> ContractRecord:
         """Load, check, split, seal and store a data set.
@@ -117,7 +120,7 @@ class Materials:
         """
         data = _only_dataset(declaration, inputs)
         params = {name: value for name, value in inputs.items() if not isinstance(value, Dataset)}
-        key = repr((declaration.name, data.digest, sorted(params.items(), key=lambda p: p[0])))
+        key = (declaration.function, data.digest, self._content(params))
         known = self._features.get(key)
         if isinstance(known, Exception):
             text = str(known).strip().split("\n")[0]
@@ -130,6 +133,14 @@ class Materials:
                 raise
             self._features[key] = known
         return known
+
+    def _content(self, params: Mapping[str, Any]) -> Hashable:
+        """Return what is equal for equal values; a repr of a long array or an estimator leaves things out."""
+        try:
+            return bytes(cloudpickle.dumps(sorted(params.items(), key=lambda p: p[0])))
+        except Exception:  # noqa: BLE001  # pickling runs code of every class in the values
+            self._kept.append(params)  # the identity of a deleted object may be another's
+            return tuple(sorted((name, id(value)) for name, value in params.items()))
 
     def _fit(
         self,

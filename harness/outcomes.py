@@ -30,7 +30,8 @@ class Archive:
     """Where the results of a run are found."""
 
     run: Path
-    datasets: Mapping[str, Dataset]
+    dataset: Callable[[str], Dataset]
+    """Gives a data set by its name."""
     metrics: Mapping[str, Metric]
     on_read: Reader
     """Called with "EXPERIMENT.best.test.METRIC" and the value, each time a score is read."""
@@ -129,7 +130,7 @@ class TrialResult:
                 f"{self._label} fitted no model, so it has no scores and no model",
                 "read .logged, or call trial.fit(estimator, data) in the experiment",
             )
-        return self._archive.datasets[name]
+        return self._archive.dataset(name)
 
     def _path(self, file: str) -> Path:
         self._dataset  # noqa: B018  # says why there is none
@@ -189,18 +190,25 @@ class ExperimentResult:
     def __init__(
         self,
         name: str,
-        records: Sequence[TrialRecord],
+        load: Callable[[], Sequence[TrialRecord]],
         params: Mapping[str, Mapping[str, Any]],
         archive: Archive,
     ) -> None:
         self.name = name
-        self._records = sorted(records, key=lambda record: record.index)
+        self._load = load
+        self._known: list[TrialRecord] | None = None
         self._params = params
         self._archive = archive
         self._best: BestTrial | None = None
 
     def __repr__(self) -> str:
         return self.name
+
+    @property
+    def _records(self) -> list[TrialRecord]:
+        if self._known is None:  # only now: a gate that was given the experiment may run much later
+            self._known = sorted(self._load(), key=lambda record: record.index)
+        return self._known
 
     @property
     def judged(self) -> BestTrial | None:
@@ -271,8 +279,6 @@ def best(records: Sequence[TrialRecord]) -> TrialRecord | None:
         value = record.value
         if not record.finished or value is None:
             continue
-        if found is None or found.value is None:
-            found = record
-        elif value > found.value if record.greater_is_better else value < found.value:
+        if found is None or found.value is None or (value > found.value if record.greater_is_better else value < found.value):
             found = record
     return found

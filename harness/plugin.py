@@ -13,6 +13,8 @@ from harness import settings
 if TYPE_CHECKING:
     from harness.conductor import Conductor
 
+__tracebackhide__ = True
+
 _SETTINGS = pytest.StashKey[settings.Settings]()
 _CONDUCTOR = pytest.StashKey["Conductor"]()
 
@@ -75,7 +77,10 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def _harness(request: pytest.FixtureRequest) -> Any:
     """Return the run that data sets, features and results come from."""
-    return _conductor(request.config).run
+    run = _conductor(request.config).run
+    if run is None:  # in a worker of pytest-xdist
+        pytest.fail("pytest-xdist cannot distribute tests that use data sets: run without -n", pytrace=False)
+    return run
 
 
 @pytest.fixture

@@ -23,8 +23,10 @@ class Phase:
     when: str
     outcome: str
     asserted: bool
-    """Whether it failed by an assert or `pytest.fail`."""
+    """Whether, if it failed, it did so by an assert, `pytest.fail` or a strict xfail."""
     text: str
+    crash: str
+    """First line of the exception, if there was one."""
     started: float
     seconds: float
 
@@ -41,8 +43,10 @@ def observe(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestR
         Phase(
             when=str(report.when),
             outcome=report.outcome,
-            asserted=excinfo is not None and isinstance(excinfo.value, AssertionError | pytest.fail.Exception),
+            # Without an exception it is a strict xfail that passed.
+            asserted=excinfo is None or isinstance(excinfo.value, AssertionError | pytest.fail.Exception),
             text=_reason(report),
+            crash="" if excinfo is None else excinfo.exconly(tryshort=True).split("\n")[0],
             started=call.start,
             seconds=report.duration,
         )
@@ -67,6 +71,11 @@ def outcome(phases: Sequence[Phase]) -> tuple[Outcome, str]:
         if phase.outcome == "skipped":
             return "skipped", phase.text
     return "passed", ""
+
+
+def seconds(phases: list[Phase]) -> float:
+    """Return how long an item took; a subtest lies within the call that is reported after it."""
+    return sum({phase.when: phase.seconds for phase in phases}.values())
 
 
 def parameters(item: pytest.Item) -> dict[str, Any]:
@@ -103,7 +112,7 @@ def trial_record(item: pytest.Item, report: pytest.TestReport, known: Mapping[st
         outcome=verdict,
         message=message,
         started=phases[0].started,
-        seconds=sum(phase.seconds for phase in phases),
+        seconds=seconds(phases),
         output=output[-_LONGEST:],
         **known,
     )
@@ -126,21 +135,25 @@ def gate_record(
         readings=dict(readings),
         message=message,
         opened=tuple(opened),
-        seconds=sum(phase.seconds for phase in phases),
+        seconds=seconds(phases),
     )
 
 
 def broken_contract(item: pytest.Item, violations: Sequence[str]) -> ContractRecord:
-    """Return the record of a contract item that failed; example rows stay out of the store."""
+    """Return the record of a contract item that failed; example rows stay out of the store.
+
+    violations: none, if something else than the contract is the reason: the loader raised or skipped.
+    """
     declaration = item.stash[DATASET]
+    reasons = violations or [phase.crash for phase in item.stash[PHASES] if phase.outcome != "passed"]
     return ContractRecord(
         node_id=item.nodeid,
         dataset=declaration.name,
         outcome="broken",
         contract=declaration.contract,
         verdict="broken",
-        violations=tuple(violations),
-        seconds=sum(phase.seconds for phase in item.stash[PHASES]),
+        violations=tuple(reasons),
+        seconds=seconds(item.stash[PHASES]),
     )
 
 

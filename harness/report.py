@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
     from harness.tracking import Delivery
 
 WIDTH = 80
+_NAME = 28
+"""Columns of a name before what belongs to it goes to the next line."""
+_SHOWN = 5
+"""Broken expectations of a contract, and reasons why trials failed, that are listed."""
+_LONGEST = 240
+"""Characters of a value or a reason; the whole text stands above, in pytest's own part."""
+
+_RED, _GREEN, _YELLOW = {"red": True}, {"green": True}, {"yellow": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,88 +50,6 @@ def lines(
     return shown
 
 
-def _contracts(contracts: Sequence[ContractRecord]) -> Iterator[Line]:
-    width = max((len(record.dataset) for record in contracts), default=0)
-    for record in contracts:
-        name = f"{record.dataset:<{width}}  "
-        if record.outcome == "broken":
-            what = f"contract {record.contract} is broken" if record.contract else "cannot be used"
-            yield Line(name + what, {"red": True})
-            continue
-        verdict = f"contract {record.verdict}" if record.contract else record.verdict
-        sizes = ", ".join(f"{n:,} {split}" for split, n in record.rows.items())
-        yield from _wrapped(f"{name}{verdict}: {sizes}", len(name), {})
-        for violation in record.violations:
-            yield from _wrapped(f"{' ' * len(name)}{violation}", len(name) + 2, {"yellow": True})
-
-
-def _experiments(
-    experiments: Mapping[str, Sequence[TrialRecord]], bests: Mapping[str, BestRecord]
-) -> Iterator[Line]:
-    if not experiments:
-        return
-    width = min(34, max(len("experiment"), *(len(name) for name in experiments)))
-    yield Line(f"{'experiment':<{width}}  trials  {'objective':<18}{'best':>9}{'baseline':>10}", {"bold": True})
-    for name, records in experiments.items():
-        found = best(records)
-        finished = sum(record.finished for record in records)
-        count = str(finished) if finished == len(records) else f"{finished}/{len(records)}"
-        row = f"{name:<{width}}  {count:>6}"
-        if found is None or found.value is None:
-            yield Line(row + ("" if finished == len(records) else "  " + _tally(records)))
-            continue
-        reference = bests[name].baseline.get(found.objective or "") if name in bests else None
-        direction = "" if found.greater_is_better else " (lowest)"
-        objective = f"{found.objective}{direction}"
-        yield Line(
-            f"{row}  {objective:<18}{_number(found.value):>9}{'' if reference is None else _number(reference):>10}"
-        )
-        if found.params:
-            text = ", ".join(f"{key}={value}" for key, value in found.params.items())
-            yield from _wrapped(f"  best: {text}", 8, {})
-        scores = {k: v for k, v in found.scores.get("validation", {}).items() if k != found.objective}
-        if scores:
-            text = ", ".join(f"{key} {_number(value)}" for key, value in scores.items())
-            yield from _wrapped(f"  validation: {text}", 4, {})
-        if finished < len(records):
-            yield Line(f"  {_tally(records)}", {"yellow": True})
-
-
-def _tally(records: Sequence[TrialRecord]) -> str:
-    return ", ".join(f"{n} {outcome}" for outcome, n in Counter(r.outcome for r in records).items())
-
-
-def _gates(gates: Sequence[GateRecord]) -> Iterator[Line]:
-    width = max((len(record.name) for record in gates), default=0)
-    for record in gates:
-        text = f"{record.outcome:<7}  {record.name:<{width}}  "
-        seen = [f"{name} {_number(value)}" for name, value in record.readings.items()]
-        if record.outcome == "skipped":
-            seen = [record.message]
-        markup = {"failed": {"red": True}, "passed": {"green": True}}.get(record.outcome, {"yellow": True})
-        if len(text) > WIDTH // 2:
-            yield Line(text.rstrip(), markup)
-            text = " " * 9
-        elif not seen:
-            yield Line(text.rstrip(), markup)
-        for i, part in enumerate(seen):
-            yield from _wrapped((text if i == 0 else " " * len(text)) + part, len(text) + 2, markup)
-
-
-def _number(value: float) -> str:
-    if value == int(value) and abs(value) < 1e6:
-        return f"{value:.1f}" if abs(value) < 10 else f"{value:.0f}"
-    return f"{value:.4f}" if abs(value) < 100 else f"{value:,.2f}" if abs(value) < 1e6 else f"{value:.4g}"
-
-
-def _wrapped(text: str, indent: int, markup: Mapping[str, bool]) -> Iterator[Line]:
-    for line in textwrap.wrap(
-        text, WIDTH, subsequent_indent=" " * indent, drop_whitespace=True, break_on_hyphens=False,
-        initial_indent="", replace_whitespace=False,
-    ):
-        yield Line(line, markup)
-
-
 def tracked(delivery: Delivery | None, view: str) -> list[Line]:
     """Return where to look at the runs, or why they are not there yet.
 
@@ -132,5 +59,187 @@ def tracked(delivery: Delivery | None, view: str) -> list[Line]:
         return []
     if delivery.problem is not None:
         text = f"MLflow: {delivery.problem}. {delivery.pending} records wait in the store: `harness sync`"
-        return list(_wrapped(text, 2, {"yellow": True}))
-    return [Line(f"compare the runs: {view}")]
+        return list(_wrapped(text, "", 2, _YELLOW, keep=True))
+    return list(_wrapped(view, "compare the runs: ", 2, {}, keep=True))
+
+
+def number(value: float) -> str:
+    """Return a number in at most 11 characters, with four digits that count."""
+    if not math.isfinite(value):
+        return str(value)
+    size = abs(value)
+    if value == int(value) and size < 1e6:
+        return f"{value:.1f}" if size < 10 else f"{value:.0f}"
+    if size < 1e-3 or size >= 1e6:
+        return f"{value:.4g}"
+    return f"{value:.4f}" if size < 100 else f"{value:,.2f}"
+
+
+def _contracts(contracts: Sequence[ContractRecord]) -> Iterator[Line]:
+    width = min(_NAME, max((len(record.dataset) for record in contracts), default=0))
+    for record in contracts:
+        broken = record.outcome == "broken"
+        if record.contract is None:
+            what = "cannot be used" if broken else "no contract"
+        else:
+            named = "contract" if record.contract == record.dataset else f"contract {record.contract}"
+            what = f"{named} {'is broken' if broken else record.verdict}"
+        sizes = ", ".join(f"{n:,} {split}" for split, n in record.rows.items())
+        text = f"{what}: {sizes}" if sizes else what
+        yield from _row(record.dataset, width, text, _RED if broken else {})
+        for violation in record.violations[:_SHOWN]:
+            yield from _wrapped(violation, "  ", 6, _RED if broken else _YELLOW)
+        if len(record.violations) > _SHOWN:
+            yield Line(f"  … and {len(record.violations) - _SHOWN} more", _RED if broken else _YELLOW)
+
+
+def _experiments(
+    experiments: Mapping[str, Sequence[TrialRecord]], bests: Mapping[str, BestRecord]
+) -> Iterator[Line]:
+    table = {name: _cells(name, records, bests) for name, records in experiments.items() if records}
+    if not table:
+        return
+    heads = ("trials", "objective", "best", "baseline")
+    width = min(_NAME, max(len(name) for name in ("experiment", *table)))
+    widths = [max(map(len, column)) for column in zip(heads, *table.values(), strict=True)]
+    widths[1] = min(widths[1], WIDTH - width - 2 * len(widths) - sum(widths[:1] + widths[2:]))
+
+    def line(trials: str, objective: str, *numbers: str) -> str:
+        right = "".join(f"  {text:>{n}}" for text, n in zip(numbers, widths[2:], strict=True))
+        return f"{trials:>{widths[0]}}  {_cut(objective, widths[1]):<{widths[1]}}{right}".rstrip()
+
+    yield Line(f"{'experiment':<{width}}  {line(*heads)}", {"bold": True})
+    for name, cells in table.items():
+        yield from _row(name, width, line(*cells), {})
+        found = best(experiments[name])
+        if found is not None:
+            yield from _best(found)
+        yield from _unfinished(experiments[name])
+
+
+def _cells(
+    name: str, records: Sequence[TrialRecord], bests: Mapping[str, BestRecord]
+) -> tuple[str, str, str, str]:
+    finished = sum(record.finished for record in records)
+    count = str(finished) if finished == len(records) else f"{finished}/{len(records)}"
+    found = best(records)
+    if found is None or found.value is None:
+        return count, _objective(records), "", ""
+    reference = bests[name].baseline.get(found.objective or "") if name in bests else None
+    return count, _objective(records), number(found.value), "" if reference is None else number(reference)
+
+
+def _objective(records: Sequence[TrialRecord]) -> str:
+    known = next((record for record in records if record.objective is not None), None)
+    if known is None:
+        return "none" if any(record.finished for record in records) else ""
+    return f"{known.objective}{'' if known.greater_is_better else ' (lowest)'}"
+
+
+def _best(found: TrialRecord) -> Iterator[Line]:
+    yield from _listed("best", [f"{name}={value}" for name, value in found.params.items()])
+    scores = found.scores.get("validation", {})
+    for title, values in (("validation", scores), ("logged", found.logged)):
+        others = {name: value for name, value in values.items() if name != found.objective}
+        yield from _listed(title, [f"{name} {number(value)}" for name, value in others.items()])
+
+
+def _unfinished(records: Sequence[TrialRecord]) -> Iterator[Line]:
+    """Yield how many trials did not finish, by outcome and reason."""
+    counts = Counter((r.outcome, _reason(r.message)) for r in records if not r.finished)
+    for (outcome, reason), n in counts.most_common(_SHOWN):
+        yield from _wrapped(reason, f"  {n} {outcome}{': ' if reason else ''}", 4, _YELLOW)
+    rest = sum(n for _, n in counts.most_common()[_SHOWN:])
+    if rest:
+        yield Line(f"  … and {rest} more", _YELLOW)
+
+
+def _reason(message: str) -> str:
+    """Return the one line of a failure's text that says why."""
+    texts = message.splitlines()
+    marked = [line[1:].strip() for line in texts if line.startswith("E   ")]
+    reason = next(iter(marked or [line for line in texts if line.strip()]), "")
+    kind, colon, rest = reason.partition(": ")
+    plain = kind.replace(".", "").replace("_", "").isalnum()
+    return kind.rpartition(".")[2] + colon + rest if colon and plain else reason
+
+
+def _gates(gates: Sequence[GateRecord]) -> Iterator[Line]:
+    labels = _labels(gates)
+    width = min(_NAME, max(map(len, labels), default=0))
+    for record, label in zip(gates, labels, strict=True):
+        markup = {"failed": _RED, "passed": _GREEN}.get(record.outcome, _YELLOW)
+        seen = [f"{name} {number(value)}" for name, value in record.readings.items()]
+        if record.outcome != "passed":
+            seen.append(_reason(record.message))
+        column = len("passed  ") + width + 2
+        whole = f"{record.outcome:<7} {label:<{width}}  "
+        if len(label) > width or any(column + len(text) > WIDTH for text in seen):
+            yield from _wrapped(label, f"{record.outcome:<7} ", 10, markup)
+            whole, column = " " * 10, 10
+        elif not seen:
+            yield Line(whole.rstrip(), markup)
+        for i, text in enumerate(seen):
+            yield from _wrapped(text, whole if i == 0 else " " * column, column + 2, markup)
+
+
+def _labels(gates: Sequence[GateRecord]) -> list[str]:
+    """Return the names of gates, with the file where two have the same."""
+    files = [record.node_id.partition("::")[0].rpartition("/")[2] for record in gates]
+    named = [f"{record.name} ({file})" for record, file in zip(gates, files, strict=True)]
+    once, twice = Counter(record.name for record in gates), Counter(named)
+    return [
+        record.name if once[record.name] == 1 else label if twice[label] == 1 else record.node_id
+        for record, label in zip(gates, named, strict=True)
+    ]
+
+
+def _row(name: str, width: int, text: str, markup: Mapping[str, bool]) -> Iterator[Line]:
+    """Yield a name and what stands beside it, or below it if the name is long."""
+    if len(name) > width:
+        yield from _wrapped(name, "", 2, markup)
+        name = ""
+    yield from _wrapped(text, f"{name:<{width}}  ", width + 4, markup, keep=True)
+
+
+def _listed(title: str, items: Iterable[str]) -> Iterator[Line]:
+    """Yield items with commas between them; a line ends between two of them."""
+    line = f"  {title}:"
+    wanted = [_cut(item, _LONGEST) for item in items]
+    for i, item in enumerate(wanted):
+        text = item + "," * (i < len(wanted) - 1)
+        if len(line) + 1 + len(text) > WIDTH and line.strip():
+            yield from _broken(line)
+            line = "   "
+        line += f" {text}"
+    if wanted:
+        yield from _broken(line)
+
+
+def _broken(line: str) -> Iterator[Line]:
+    indent = line[: len(line) - len(line.lstrip())]
+    yield from _wrapped(line.lstrip(), indent, len(indent) + 2, {})
+
+
+def _wrapped(
+    text: str, start: str, indent: int, markup: Mapping[str, bool], *, keep: bool = False
+) -> Iterator[Line]:
+    """Yield text after `start`, further lines indented; `keep` leaves runs of spaces as they are."""
+    line = _plain(text) if keep else _cut(text, _LONGEST)
+    if len(start) + len(line) <= WIDTH:
+        yield Line((start + line).rstrip(), markup)
+        return
+    made = textwrap.wrap(
+        line, WIDTH, initial_indent=start, subsequent_indent=" " * indent, break_on_hyphens=False
+    )
+    yield from (Line(part, markup) for part in made)
+
+
+def _plain(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _cut(text: str, width: int) -> str:
+    """Return text in one printable line of at most `width` characters."""
+    line = " ".join(_plain(text).split())
+    return line if len(line) <= width else f"{line[: max(width - 1, 0)]}…"

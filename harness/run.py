@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -23,9 +25,9 @@ from harness.declarations import (
     FeaturesDeclaration,
     declared,
 )
-from harness.errors import DeclarationError, HarnessError
+from harness.errors import DeclarationError, HarnessError, ResultError
 from harness.materials import BlockedError, BrokenContractError, Materials
-from harness.metrics import objective, table
+from harness.metrics import Metric, objective, table
 from harness.outcomes import Archive, ExperimentResult, best
 from harness.provenance import commit, project_name
 from harness.recorder import broken_contract, gate_record, parameters, trial_record
@@ -39,6 +41,7 @@ from harness.results import (
     unpack,
 )
 from harness.rundir import RunFolder
+from harness.scores import Scores
 from harness.seeds import seed
 from harness.selection import judged
 from harness.settings import Settings
@@ -66,6 +69,7 @@ class Run:
         self.experiments = _experiments(session.items)
         self.metrics = {name: table(catalogue.metrics(i[0].path)) for name, i in self.experiments.items()}
         self._refuse_objectives()
+        store.open()  # now that nothing was refused
         head, dirty = commit(settings.root)
         self.folder = RunFolder.create(
             store,
@@ -127,7 +131,7 @@ class Run:
             item.stash[VIOLATIONS] = (error.problem,)
             problem = str(error)
         if problem is not None:  # outside of the handler, or pytest would show two exceptions
-            pytest.fail(problem, pytrace=False)
+            fail(problem)
 
     def _item(self, name: str) -> pytest.Item:
         return next(i for i in self.session.items if i.name == name and role(i) == "contract")
@@ -150,6 +154,7 @@ class Run:
                 f"{item.nodeid} asks for `trial`", "only experiment_* functions in experiment files have one"
             )
         name = experiment_name(item)
+        datasets = tuple(self._dataset(n) for n in self.datasets_of(item))
         made = Trial(
             parameters(item),
             declared(getattr(item, "function", None), ExperimentDeclaration) or ExperimentDeclaration(),
@@ -160,21 +165,38 @@ class Run:
                 metrics=self.metrics[name],
                 threads=self.threads,
             ),
-            tuple(self._dataset(n) for n in self.datasets_of(item)),
+            datasets,
         )
+        if len({data.task for data in datasets}) == 1:
+            made.objective()  # one of another task is told before anything is fitted
         item.stash[TRIAL] = made
         return made
 
     def experiment(self, name: str) -> ExperimentResult:
         """Return the results of an experiment, for a gate."""
         if name not in self._results:
-            records = self.results_of(name)
-            datasets = {r.dataset: self._dataset(r.dataset) for r in records if r.dataset}
             archive = Archive(
-                run=self.folder.path, datasets=datasets, metrics=self.metrics[name], on_read=self._read
+                run=self.folder.path,
+                dataset=self._dataset,
+                metrics=self.metrics.get(name, {}),
+                on_read=self._read,
             )
-            self._results[name] = ExperimentResult(name, records, self._params, archive)
+            self._results[name] = ExperimentResult(
+                name, partial(self._whole, name), self._params, archive
+            )
         return self._results[name]
+
+    def _whole(self, name: str) -> list[TrialRecord]:
+        """Return the records of every trial of an experiment; some of them would be half a grid."""
+        missing = [
+            item for item in self.catalogue.trials(self.session, name) if item.nodeid not in self.trials
+        ]
+        if missing:
+            raise ResultError(
+                f"{len(missing)} trials of {name} have not run yet",
+                f"name {name} among the arguments of the gate, so that all of them run before it",
+            )
+        return self.results_of(name)
 
     def _read(self, name: str, value: float) -> None:
         self._readings[name] = value
@@ -206,21 +228,40 @@ class Run:
         """Make ready for an item: seed, and open the seal for a gate."""
         self._seed(item)
         if role(item) == "gate":
-            self._readings = {}
             self.materials.seal.opened_by = item.nodeid
+
+    @contextmanager
+    def fixture(self, name: str, node: pytest.Collector | pytest.Item) -> Iterator[None]:
+        """Let the block set up a fixture of `node`, with random numbers of its own.
+
+        What was set up before it, or is still there from another item, changes them not. A fixture
+        that outlives the item which asks first, perhaps a gate, sees no test rows.
+        """
+        if isinstance(node, pytest.Item):
+            self._seed(node, "fixture", name)
+            yield
+            return
+        seed(self.settings.seed, "fixture", name)
+        seal = self.materials.seal
+        opened, seal.opened_by = seal.opened_by, None
+        try:
+            yield
+        finally:
+            seal.opened_by = opened
 
     def seed_again(self, item: pytest.Item) -> None:
         """Seed again before the call: a fixture may have drawn numbers, or have been there before."""
         self._seed(item)
 
-    def _seed(self, item: pytest.Item) -> None:
+    def _seed(self, item: pytest.Item, *names: str) -> None:
         if role(item) == "trial":
             params = sorted((name, repr(value)) for name, value in parameters(item).items())
-            seed(self.settings.seed, experiment_name(item), params)
+            seed(self.settings.seed, experiment_name(item), params, *names)
 
     def end(self, item: pytest.Item) -> None:
-        """Close the seal again."""
+        """Close the seal again, and forget what a gate has read."""
         self.materials.seal.opened_by = None
+        self._readings = {}
 
     def record(self, item: pytest.Item, report: pytest.TestReport) -> Record | None:
         """Return the record of an item whose tear-down was reported."""
@@ -234,7 +275,8 @@ class Run:
             case "contract":
                 if CONTRACT in item.stash:
                     return ContractRecord(**{**item.stash[CONTRACT].to_json(), "node_id": item.nodeid})
-                return broken_contract(item, item.stash.get(VIOLATIONS, ()))
+                violations: tuple[str, ...] = item.stash.get(VIOLATIONS, ())
+                return broken_contract(item, violations)
         return None
 
     def evidence(self, item: pytest.Item) -> list[tuple[str, str]]:
@@ -285,11 +327,11 @@ class Run:
         example = None
         if record.dataset is not None and record.data_digest is not None:
             data = self._dataset(record.dataset)
-            baseline_scores = baseline(data, self.metrics[name]).values()
+            baseline_scores = _known(baseline(data, self.metrics[name]), self.metrics[name])
             example = self._example(data)
             result = self._results.get(name)
             if result is not None and result.judged is not None and result.judged.tested is not None:
-                test = result.judged.tested.values()
+                test = _known(result.judged.tested, self.metrics[name])
         return BestRecord(
             experiment=name, node_id=record.node_id, baseline=baseline_scores, test=test, example=example
         )
@@ -299,8 +341,28 @@ class Run:
         path: Path = self.folder.path / name
         if not path.exists():
             rows = data.raw.train.X.head(100)
-            path.write_text(rows.reset_index(drop=True).to_json(orient="split", date_format="iso"), "utf-8")
+            path.write_text(
+                rows.reset_index(drop=True).to_json(orient="split", date_format="iso", double_precision=15),
+                "utf-8",
+            )
         return name
+
+
+def fail(text: str) -> NoReturn:
+    """Fail the item that runs by a text that says it all."""
+    __tracebackhide__ = False  # where every frame is hidden, pytest adds a line about that
+    pytest.fail(text, pytrace=False)
+
+
+def _known(scores: Scores, metrics: Mapping[str, Metric]) -> dict[str, float]:
+    """Return the scores to record beside a trial's own, without those that these rows do not define."""
+    found: dict[str, float] = {}
+    for metric in metrics.values():
+        try:
+            found |= scores.values([metric.name]) if metric.logged else {}
+        except Exception:  # noqa: BLE001, S112  # a @metric is user code, and nothing is decided by it here
+            continue
+    return found
 
 
 def _experiments(items: Sequence[pytest.Item]) -> dict[str, list[pytest.Item]]:

@@ -34,7 +34,7 @@ class Settings:
         return cls(
             root=root,
             experiment_files=tuple(config.getini("experiment_files")),
-            store=root / str(config.getini("experiment_store")),
+            store=_store(config),
             expectations=root / str(config.getini("expectations")),
             examples=_whole(config, "contract_examples", at_least=0),
             seed=_whole(config, "experiment_seed", at_least=0),
@@ -79,6 +79,17 @@ def declare(parser: pytest.Parser) -> None:
         "contract_examples", "example rows shown of a broken expectation; 0 hides values", default="5"
     )
     parser.addini("experiment_seed", "whole number that seeds every trial", default="0")
+
+
+def _store(config: pytest.Config) -> Path:
+    text = str(config.getini("experiment_store")).strip()
+    store = config.rootpath / text
+    if store.resolve() in (config.rootpath.resolve(), *config.rootpath.resolve().parents):
+        raise pytest.UsageError(
+            f"experiment_store = {text!r} is a folder that holds the project: "
+            "name one of its own, such as .harness"
+        )
+    return store
 
 
 def _threads(text: str) -> int:

@@ -27,6 +27,10 @@ class Grid:
 
     values: Mapping[str, Sequence[Any]]
 
+    def __post_init__(self) -> None:
+        kept = {n: list(v) if isinstance(v, Iterator) else v for n, v in self.values.items()}
+        object.__setattr__(self, "values", kept)  # a generator gives its values only once
+
     def __len__(self) -> int:
         return math.prod(len(list(values)) for values in self.values.values())
 
@@ -81,7 +85,9 @@ def _ids(name: str, values: Sequence[Any]) -> list[str]:
     """Ids that are the same in every process: no memory address, no order of a set."""
     texts = []
     for i, value in enumerate(values):
-        if isinstance(value, bool | int | float | str) or value is None:
+        numpy_scalar = hasattr(value, "item") and getattr(value, "ndim", None) == 0
+        plain = value.item() if numpy_scalar else value
+        if isinstance(plain, bool | int | float | str) or plain is None:
             texts.append(str(value))
         else:
             texts.append(getattr(value, "__name__", f"{name}{i}"))

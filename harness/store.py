@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,8 @@ class Store:
         draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=target.parent))
         try:
             yield draft
-            if target.exists():
-                shutil.rmtree(target)
-            draft.rename(target)
+            while not _renamed(draft, target):
+                _remove(target)  # an older one, or one that another process has just finished
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
@@ -82,6 +82,23 @@ class Store:
     def journal(self, *parts: str) -> Journal:
         """Return the journal at a path."""
         return Journal(self.path(*parts))
+
+
+def _renamed(draft: Path, target: Path) -> bool:
+    try:
+        draft.rename(target)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        return False
+    return True
+
+
+def _remove(target: Path) -> None:
+    """Take an entry away at once, so that nobody meets half of it, then delete it."""
+    parent = target.parent
+    with tempfile.TemporaryDirectory(prefix=".draft-", dir=parent) as away, suppress(FileNotFoundError):
+        target.rename(Path(away, target.name))
 
 
 class Journal:

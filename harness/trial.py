@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import numbers
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -62,6 +63,9 @@ class Trial:
         self._scores: dict[str, Scores] = {}
         self._predictions: dict[str, Predictions] = {}
         self._outcome: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"trial({', '.join(f'{name}={value!r}' for name, value in self._params.items())})"
 
     @property
     def params(self) -> dict[str, Any]:
@@ -134,7 +138,8 @@ class Trial:
             writers.insert(0, "write_html")
         for writer in writers:
             if callable(getattr(figure, writer, None)):
-                getattr(figure, writer)(str(self._artifact(name)))
+                with self._artifact(name) as path:
+                    getattr(figure, writer)(str(path))
                 return
         raise HarnessError(
             f"trial.log_figure was given a {type(figure).__name__}, which has none of {', '.join(writers)}",
@@ -146,20 +151,21 @@ class Trial:
         source = Path(path)
         if not source.is_file():
             raise HarnessError(f"trial.log_artifact({str(path)!r}): there is no such file", "write it first")
-        shutil.copyfile(source, self._artifact(name or source.name))
+        with self._artifact(source.name if name is None else name) as target:
+            shutil.copyfile(source, target)
 
     # What the harness asks of a trial when its function has returned.
 
     def objective(self) -> Objective | None:
         """Return what makes this trial the best; None for an experiment without data and objective."""
+        data = self._data or next(iter(self._datasets), None)
         declared = objective(
             self._declaration.maximize,
             self._declaration.minimize,
             self._bench.metrics,
-            task=self._data.task if self._data else None,
+            task=data.task if data else None,
             logged=True,
         )
-        data = self._data or next(iter(self._datasets), None)
         if declared is not None or data is None:
             return declared
         return default_objective(data.task)
@@ -289,11 +295,13 @@ class Trial:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def _artifact(self, name: str) -> Path:
+    @contextmanager
+    def _artifact(self, name: str) -> Iterator[Path]:
+        """Give the path to write an artifact to; it counts when it was written."""
         path = PurePosixPath(name)
-        if not name or path.is_absolute() or ".." in path.parts or "\\" in name:
+        if not path.parts or path.is_absolute() or ".." in path.parts or {"\\", "\0"} & set(name):
             raise HarnessError(f"{name!r} is no name for an artifact", 'give a relative one, such as "roc.png"')
         target = self._folder() / "artifacts" / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        self._files[f"artifact/{name}"] = f"{self._bench.folder}/artifacts/{path}"
-        return target
+        yield target
+        self._files[f"artifact/{path}"] = f"{self._bench.folder}/artifacts/{path}"

@@ -11,6 +11,7 @@ import pytest
 import great_expectations  # noqa: F401
 import lightgbm  # noqa: F401
 import mlflow  # noqa: F401
+import pandas.core.arrays.arrow.extension_types  # noqa: F401  # registers types with Arrow, once
 import sklearn.ensemble
 import sklearn.linear_model  # noqa: F401
 import xgboost  # noqa: F401

@@ -20,6 +20,10 @@ class Backend(Protocol):
         """What `--backend` calls it."""
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether trials run in other processes, so that nothing of theirs is set up in this one."""
+
+    @property
     def in_flight(self) -> int:
         """How many trials run at once; the cores are divided among them."""
 

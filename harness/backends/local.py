@@ -10,6 +10,7 @@ class InProcess:
     """Trials in pytest's own process, one after the other: real tracebacks, real `--pdb`."""
 
     name = "local"
+    elsewhere = False
     in_flight = 1
 
     def start(self, node_ids: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import tempfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -127,8 +128,18 @@ def _check_folder(path: Path, what: str) -> None:
         existing = existing.parent
     if not existing.is_dir():
         raise TrackingError(f"{what} {path} cannot be used: {existing} is a file", f"move it away, {_REMEDY}")
-    if not os.access(existing, os.W_OK | os.X_OK):
+    if reason := _refusal(existing):
         raise TrackingError(
-            f"{what} {path} cannot be written: permission denied in {existing}",
-            f"make it writable, {_REMEDY}",
+            f"{what} {path} cannot be written: {reason} in {existing}", f"make it writable, {_REMEDY}"
         )
+
+
+def _refusal(folder: Path) -> str:
+    """Return why nothing can be written to a folder, where MLflow would try for minutes; empty if it can."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return "permission denied"
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        return (error.strerror or str(error)).lower()

@@ -1,0 +1,249 @@
+"""Decorators attach records to functions; what they cannot do is said where it is written."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+import harness
+from harness import dataset, experiment, features, grid, metric
+from harness.declarations import (
+    DatasetDeclaration,
+    ExperimentDeclaration,
+    FeaturesDeclaration,
+    MetricDeclaration,
+    declared,
+    grids,
+)
+from harness.errors import DeclarationError
+from harness.space import Grid
+
+
+def test_a_data_set_keeps_its_loader_and_every_option():
+    options = {
+        "contract": "income",
+        "split": (0.8, 0.1, 0.1),
+        "seed": 7,
+        "stratify": "sex",
+        "group": "household",
+        "time": ("day", "hour"),
+        "key": "id",
+        "weight": "w",
+        "drop": ("leak",),
+        "task": "binary",
+        "positive": ">50K",
+    }
+
+    @dataset("income", **options)
+    def people():
+        """Who earns what."""
+        return "rows"
+
+    record = declared(people, DatasetDeclaration)
+    assert {name: getattr(record, name) for name in options} == options
+    assert (record.name, record.target, record.loader()) == ("people", "income", "rows")
+    assert record.path == Path(__file__)
+    assert record.place.startswith("test_declarations.py:")
+    assert people.__doc__ == "Who earns what."
+
+
+def test_a_data_set_has_the_promised_defaults():
+    @dataset(target="y")
+    def rows():
+        raise AssertionError("a decorator runs nothing")
+
+    record = declared(rows, DatasetDeclaration)
+
+    assert (record.contract, record.split, record.seed, record.drop) == (None, (0.7, 0.2, 0.1), 0, ())
+    rest = ("stratify", "group", "time", "key", "weight", "task", "positive")
+    assert {name: getattr(record, name) for name in rest} == dict.fromkeys(rest)
+
+
+def test_features_keep_their_function():
+    @features
+    def scaled(rows, scale):
+        """Scale."""
+        return ("transformer", rows, scale)
+
+    record = declared(scaled, FeaturesDeclaration)
+
+    assert record.name == "scaled"
+    assert record.function("r", 2) == ("transformer", "r", 2)
+    assert record.place.startswith("test_declarations.py:")
+    assert scaled.__doc__ == "Scale."
+
+
+def test_an_experiment_a_grid_and_a_metric_stay_the_very_function():
+    def ride(trial, gear):
+        return gear * 10
+
+    assert grid(gear=[1, 2])(ride) is ride
+    assert experiment(maximize="speed")(ride) is ride
+    assert ride(None, 3) == 30
+
+    def cost(y):
+        return 4.0
+
+    assert metric(cost) is cost
+    assert metric(greater_is_better=False)(cost) is cost
+    assert cost([]) == 4.0
+
+
+def test_an_experiment_states_its_objective():
+    @experiment(maximize="f1")
+    def up(trial): ...
+
+    @experiment(minimize="log_loss")
+    def down(trial): ...
+
+    @experiment
+    def plain(trial): ...
+
+    def undecorated(trial): ...
+
+    assert declared(up, ExperimentDeclaration) == ExperimentDeclaration(maximize="f1")
+    assert declared(down, ExperimentDeclaration) == ExperimentDeclaration(minimize="log_loss")
+    assert declared(plain, ExperimentDeclaration) == ExperimentDeclaration()
+    assert declared(undecorated, ExperimentDeclaration) is None
+
+
+def test_a_metric_states_its_direction():
+    @metric
+    def gain(y): ...
+
+    @metric(greater_is_better=False)
+    def cost(y): ...
+
+    assert declared(gain, MetricDeclaration).greater_is_better is True
+    assert declared(cost, MetricDeclaration).greater_is_better is False
+    assert declared(cost, MetricDeclaration).name == "cost"
+    assert declared(cost, MetricDeclaration).place.startswith("test_declarations.py:")
+
+
+def test_grids_multiply_from_the_top():
+    @grid(b=[1, 2])
+    @grid(a=[3], c=[4])
+    def ride(trial, a, b, c): ...
+
+    assert grids(ride) == (Grid({"b": [1, 2]}), Grid({"a": [3], "c": [4]}))
+    assert grids(lambda: None) == ()
+
+
+def test_the_order_of_decorators_does_not_matter():
+    decorators = [
+        experiment(maximize="f1"),
+        grid(a=[1]),
+        pytest.mark.slow,
+        pytest.mark.parametrize("b", [2]),
+    ]
+    seen = []
+    for order in itertools.permutations(decorators):
+
+        def ride(trial, a, b): ...
+
+        for decorator in order:
+            assert decorator(ride) is ride
+        seen.append(
+            (declared(ride, ExperimentDeclaration), grids(ride), {mark.name for mark in ride.pytestmark})
+        )
+
+    assert all(entry == seen[0] for entry in seen)
+    assert seen[0] == (ExperimentDeclaration(maximize="f1"), (Grid({"a": [1]}),), {"slow", "parametrize"})
+
+
+def test_decorating_one_function_leaves_others_alone():
+    def base(trial, a): ...
+
+    first, second = grid(a=[1])(base), None
+    second = __import__("functools").wraps(first)(lambda trial, a: None)
+    grid(a=[2])(second)
+
+    assert grids(first) == (Grid({"a": [1]}),)
+    assert grids(second) == (Grid({"a": [2]}), Grid({"a": [1]}))
+
+
+class Callable:
+    def __call__(self, trial): ...
+
+
+@pytest.mark.parametrize("value", [3, "text", None, Callable(), Callable, staticmethod(print)], ids=repr)
+@pytest.mark.parametrize(
+    ("decorate", "name"),
+    [
+        (grid(a=[1]), "grid(…)"),
+        (experiment(maximize="f1"), "experiment(…)"),
+        (metric(greater_is_better=True), "metric(…)"),
+        (dataset(target="y"), "dataset(target=…)"),
+        (features, "features"),
+    ],
+    ids=["grid", "experiment", "metric", "dataset", "features"],
+)
+def test_what_is_no_function_is_refused_with_its_type(decorate, name, value):
+    with pytest.raises(DeclarationError) as refused:
+        decorate(value)
+
+    kind = type(value).__name__
+    assert (
+        str(refused.value)
+        == f"@{name} decorates a {kind}, not a function; write @{name} on the line above a def"
+    )
+
+
+def test_a_data_set_without_parentheses_is_told_how_to_write_it():
+    with pytest.raises(DeclarationError) as refused:
+
+        @dataset
+        def rows(): ...
+
+    assert str(refused.value) == (
+        "@dataset was given the function 'rows' instead of a target; "
+        'write @dataset(target="COLUMN") on the line above its def'
+    )
+
+
+def test_an_unknown_option_is_pythons_own_error():
+    with pytest.raises(TypeError, match="unexpected keyword argument 'maximise'"):
+        experiment(maximise="f1")
+    with pytest.raises(TypeError, match="target"):
+        dataset()
+    with pytest.raises(TypeError, match="takes 0 positional arguments"):
+        grid([1, 2])
+
+
+def test_a_fixture_that_is_called_says_what_pytest_says():
+    @dataset(target="y")
+    def rows():
+        return 1
+
+    with pytest.raises(pytest.fail.Exception, match='Fixture "rows" called directly'):
+        rows()
+
+
+def test_objects_without_attributes_declare_nothing():
+    assert declared(3, Grid) is None
+    assert declared(object(), Grid) is None
+
+
+def test_the_names_of_the_promise_can_be_imported():
+    for name in (
+        "dataset",
+        "features",
+        "grid",
+        "experiment",
+        "metric",
+        "Dataset",
+        "Scores",
+        "Score",
+        "Trial",
+    ):
+        assert getattr(harness, name) is not None
+    assert set(harness.__all__) <= {*dir(harness), "Dataset", "Score", "Scores", "Trial"}
+    with pytest.raises(AttributeError, match="module 'harness' has no attribute 'search'"):
+        harness.search  # noqa: B018
+
+
+def test_records_cannot_be_changed():
+    with pytest.raises(AttributeError):
+        ExperimentDeclaration().maximize = "f1"

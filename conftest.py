@@ -21,7 +21,7 @@ def income():
 
 @dataset(target="species", contract="penguins", seed=42)
 def penguins():
-    """Palmer penguins: which of three species is it?"""
+    """Palmer penguins of three species."""
     return pd.read_parquet(DATA / "penguins.parquet")
 
 

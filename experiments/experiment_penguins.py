@@ -8,7 +8,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from harness import experiment, grid
 
 
-@pytest.mark.parametrize("model", [LogisticRegression(), KNeighborsClassifier(5)], ids=["linear", "neighbours"])
+@pytest.mark.parametrize(
+    "model", [LogisticRegression(), KNeighborsClassifier(5)], ids=["linear", "neighbours"]
+)
 def experiment_simple(penguin_features, trial, model):
     """Two plain models; pytest's own parametrize makes a grid as well."""
     trial.fit(model, penguin_features)

@@ -11,8 +11,8 @@ from harness.declarations import dataset, experiment, features, grid, metric
 from harness.errors import HarnessError, LeakageError, SealedError
 
 if TYPE_CHECKING:
-    from harness.data import Dataset
-    from harness.scores import Score, Scores
+    from harness.data.dataset import Dataset
+    from harness.scoring.scores import Score, Scores
     from harness.trial import Trial
 
 __version__ = "0.1.0"
@@ -32,7 +32,12 @@ __all__ = [
     "metric",
 ]
 
-_HEAVY = {"Dataset": "data", "Score": "scores", "Scores": "scores", "Trial": "trial"}
+_HEAVY = {
+    "Dataset": "data.dataset",
+    "Score": "scoring.scores",
+    "Scores": "scoring.scores",
+    "Trial": "trial",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Everything a project declares, by name: data sets, metrics, experiments and the items that stand for them."""
+"""Everything a project declares, by name: data sets, metrics, experiments and their items."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ class Catalogue:
             for node in module.iter_parents():
                 if isinstance(node, pytest.Collector) and node.path == folder:
                     return session if isinstance(node, pytest.Session) and node is not session else node
-        if folder == self._config.rootpath or folder == folder.parent:
+        if folder in (self._config.rootpath, folder.parent):
             made = pytest.Dir.from_parent(session, path=folder)
         else:
             parent = self._parent(session, folder.parent)

@@ -61,9 +61,7 @@ class _Collector(pytest.Collector):
             for name, trials in _by_experiment(children).items():
                 for index, trial in enumerate(trials):
                     trial.stash[INDEX] = index
-                pytest.register_fixture(
-                    name=name, func=_results(name), node=self.session, scope="session"
-                )
+                pytest.register_fixture(name=name, func=_results(name), node=self.session, scope="session")
             self.stash[_CHILDREN] = children
         return children
 

@@ -60,7 +60,9 @@ class Conductor:
         try:
             self.catalogue.check()
             present = set(items)
-            self._announce(session, found := [i for i in contracts(self.catalogue, session, items) if i not in present])
+            self._announce(
+                session, found := [i for i in contracts(self.catalogue, session, items) if i not in present]
+            )
             items[:0] = found
             result = yield
             before = set(items)
@@ -214,7 +216,7 @@ class Conductor:
             record = self.run.record(item, report)
             if record is not None:
                 setattr(report, PAYLOAD, pack(record))
-            self.run.end(item)
+            self.run.end()
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

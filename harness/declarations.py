@@ -270,8 +270,8 @@ def metric(function: Function | None = None, /, *, greater_is_better: bool = Tru
 
     The function takes any of `y`, `prediction`, `probability`, `X`, `weight` by name and returns a
     finite number. `y` and `prediction` are 0..K-1 in the order of `Dataset.classes`
-    (classification) or values (regression); `probability` is (rows, K), None without probabilities; `X` the raw
-    rows; `weight` one weight a row or None.
+    (classification) or values (regression); `probability` is (rows, K), None without probabilities;
+    `X` the raw rows; `weight` one weight a row or None.
     """
 
     def decorate(function: Function) -> Function:

@@ -9,16 +9,16 @@ from typing import Any
 
 import cloudpickle
 
-from harness.consistency import check as check_declaration
 from harness.contract import Verdict, check, render
-from harness.data import Dataset, Seal
+from harness.data.consistency import check as check_declaration
+from harness.data.dataset import Dataset, Seal
+from harness.data.preparation import Prepared, digest_frame, open_dataset, prepare
 from harness.declarations import DatasetDeclaration, FeaturesDeclaration
 from harness.errors import DataError, FeaturesError, HarnessError
-from harness.preparation import Prepared, digest_frame, open_dataset, prepare
+from harness.models.transforms import fit_features
 from harness.results import ContractRecord
 from harness.seeds import seed
 from harness.store import Store
-from harness.transforms import fit_features
 
 __tracebackhide__ = True
 

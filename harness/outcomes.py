@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.data import Dataset
+from harness.data.dataset import Dataset
 from harness.errors import ResultError
-from harness.metrics import Metric
-from harness.model import Model
-from harness.pickling import loads
-from harness.predictions import Predictions
+from harness.models.model import Model
+from harness.models.pickling import loads
+from harness.models.predictions import Predictions
 from harness.results import TrialRecord
-from harness.scores import Scores
+from harness.scoring.metrics import Metric
+from harness.scoring.scores import Scores
 
 __tracebackhide__ = True
 
@@ -62,7 +62,7 @@ class TrialResult:
 
     @property
     def outcome(self) -> str:
-        """"passed", "failed", "raised", "skipped" or "error"."""
+        """What became of it: "passed", "failed", "raised", "skipped" or "error"."""
         return self._record.outcome
 
     @property
@@ -279,6 +279,10 @@ def best(records: Sequence[TrialRecord]) -> TrialRecord | None:
         value = record.value
         if not record.finished or value is None:
             continue
-        if found is None or found.value is None or (value > found.value if record.greater_is_better else value < found.value):
+        if (
+            found is None
+            or found.value is None
+            or (value > found.value if record.greater_is_better else value < found.value)
+        ):
             found = record
     return found

@@ -52,9 +52,7 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return module
 
 
-def pytest_pycollect_makeitem(
-    collector: pytest.Collector, name: str, obj: object
-) -> pytest.Collector | None:
+def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> pytest.Collector | None:
     if not isinstance(collector, pytest.Module | pytest.Class) or _CONDUCTOR not in collector.config.stash:
         return None
     from harness.collection import make_item

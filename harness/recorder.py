@@ -130,7 +130,11 @@ def gate_record(
     return GateRecord(
         node_id=item.nodeid,
         name=item.name,
-        outcome="failed" if verdict in ("failed", "raised", "error") else "passed" if verdict == "passed" else "skipped",
+        outcome="failed"
+        if verdict in ("failed", "raised", "error")
+        else "passed"
+        if verdict == "passed"
+        else "skipped",
         experiments=tuple(experiments),
         readings=dict(readings),
         message=message,
@@ -155,5 +159,3 @@ def broken_contract(item: pytest.Item, violations: Sequence[str]) -> ContractRec
         violations=tuple(reasons),
         seconds=seconds(item.stash[PHASES]),
     )
-
-

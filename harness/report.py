@@ -172,9 +172,10 @@ def _gates(gates: Sequence[GateRecord]) -> Iterator[Line]:
         seen = [f"{name} {number(value)}" for name, value in record.readings.items()]
         if record.outcome != "passed":
             seen.append(_reason(record.message))
-        column = len("passed  ") + width + 2
-        whole = f"{record.outcome:<7} {label:<{width}}  "
-        if len(label) > width or any(column + len(text) > WIDTH for text in seen):
+        beside = min(width, WIDTH - len("passed  ") - 2 - max(map(len, seen), default=0))
+        column = len("passed  ") + beside + 2
+        whole = f"{record.outcome:<7} {label:<{max(beside, 0)}}  "
+        if len(label) > beside:
             yield from _wrapped(label, f"{record.outcome:<7} ", 10, markup)
             whole, column = " " * 10, 10
         elif not seen:

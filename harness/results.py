@@ -25,6 +25,8 @@ class Objective:
 
 
 class JsonRecord:
+    """A frozen dataclass of plain JSON values."""
+
     __slots__ = ()
 
     def to_json(self) -> dict[str, Any]:

@@ -15,10 +15,9 @@ import pytest
 import harness
 from harness.backends.base import Backend
 from harness.backends.local import InProcess
-from harness.baseline import baseline
 from harness.catalogue import Catalogue
 from harness.collection import DATASET, INDEX, experiment_name, requested, role
-from harness.data import Dataset
+from harness.data.dataset import Dataset
 from harness.declarations import (
     DatasetDeclaration,
     ExperimentDeclaration,
@@ -27,7 +26,7 @@ from harness.declarations import (
 )
 from harness.errors import DeclarationError, HarnessError, ResultError
 from harness.materials import BlockedError, BrokenContractError, Materials
-from harness.metrics import Metric, objective, table
+from harness.models.threads import available
 from harness.outcomes import Archive, ExperimentResult, best
 from harness.provenance import commit, project_name
 from harness.recorder import broken_contract, gate_record, parameters, trial_record
@@ -41,12 +40,13 @@ from harness.results import (
     unpack,
 )
 from harness.rundir import RunFolder
-from harness.scores import Scores
+from harness.scoring.baseline import baseline
+from harness.scoring.metrics import Metric, objective, table
+from harness.scoring.scores import Scores
 from harness.seeds import seed
 from harness.selection import judged
 from harness.settings import Settings
 from harness.store import Store
-from harness.threads import available
 from harness.trial import Bench, Trial
 
 __tracebackhide__ = True
@@ -181,9 +181,7 @@ class Run:
                 metrics=self.metrics.get(name, {}),
                 on_read=self._read,
             )
-            self._results[name] = ExperimentResult(
-                name, partial(self._whole, name), self._params, archive
-            )
+            self._results[name] = ExperimentResult(name, partial(self._whole, name), self._params, archive)
         return self._results[name]
 
     def _whole(self, name: str) -> list[TrialRecord]:
@@ -258,7 +256,7 @@ class Run:
             params = sorted((name, repr(value)) for name, value in parameters(item).items())
             seed(self.settings.seed, experiment_name(item), params, *names)
 
-    def end(self, item: pytest.Item) -> None:
+    def end(self) -> None:
         """Close the seal again, and forget what a gate has read."""
         self.materials.seal.opened_by = None
         self._readings = {}

@@ -1,4 +1,4 @@
-"""The items that pytest selected in; everything they cannot do without, in an order that works, out (rule 3)."""
+"""The items that pytest selected in; with all they cannot do without, in order, out (rule 3)."""
 
 from __future__ import annotations
 
@@ -55,9 +55,7 @@ def judged(catalogue: Catalogue, item: pytest.Item) -> list[str]:
     ]
 
 
-def widen(
-    catalogue: Catalogue, session: pytest.Session, items: Sequence[pytest.Item]
-) -> list[pytest.Item]:
+def widen(catalogue: Catalogue, session: pytest.Session, items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """Return the items with all trials of every judged experiment and all contracts needed.
 
     Contracts come first; a gate comes after the last trial that it judges; everything else keeps

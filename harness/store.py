@@ -30,7 +30,7 @@ class Store:
                 ignore.write_text("*\n", encoding="utf-8")
             descriptor, probe = tempfile.mkstemp(dir=self.root)
             os.close(descriptor)
-            os.unlink(probe)
+            Path(probe).unlink()
         except OSError as error:
             raise StoreError(
                 f"the store {self.root} cannot be written: {error.strerror or error}",
@@ -62,7 +62,7 @@ class Store:
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
-            os.replace(draft, target)
+            Path(draft).replace(target)
         except BaseException:
             Path(draft).unlink(missing_ok=True)
             raise

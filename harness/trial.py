@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from harness.data import Dataset
+from harness.data.dataset import Dataset
 from harness.declarations import ExperimentDeclaration
 from harness.errors import EstimatorError, HarnessError, ScoreError
-from harness.estimators import Fit, fit, outputs
-from harness.metrics import Metric, default_objective, objective
-from harness.model import Model
-from harness.pickling import dumps
-from harness.predictions import Predictions
+from harness.models.estimators import Fit, fit, outputs
+from harness.models.model import Model
+from harness.models.pickling import dumps
+from harness.models.predictions import Predictions
 from harness.results import Objective
-from harness.scores import Scores
+from harness.scoring.metrics import Metric, default_objective, objective
+from harness.scoring.scores import Scores
 
 __tracebackhide__ = True
 
@@ -260,7 +260,9 @@ class Trial:
         if wanted.name in self._logged:
             value = self._logged[wanted.name]
             if not math.isfinite(value):
-                raise ScoreError(f"the trial logged {wanted.name}={value}, its objective", "log a finite number")
+                raise ScoreError(
+                    f"the trial logged {wanted.name}={value}, its objective", "log a finite number"
+                )
         elif self._model is not None and wanted.name in self._bench.metrics:
             getattr(self.validation, wanted.name)  # raises where it cannot be
         else:
@@ -300,7 +302,9 @@ class Trial:
         """Give the path to write an artifact to; it counts when it was written."""
         path = PurePosixPath(name)
         if not path.parts or path.is_absolute() or ".." in path.parts or {"\\", "\0"} & set(name):
-            raise HarnessError(f"{name!r} is no name for an artifact", 'give a relative one, such as "roc.png"')
+            raise HarnessError(
+                f"{name!r} is no name for an artifact", 'give a relative one, such as "roc.png"'
+            )
         target = self._folder() / "artifacts" / path
         target.parent.mkdir(parents=True, exist_ok=True)
         yield target

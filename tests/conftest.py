@@ -5,13 +5,12 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-import pytest
-
 # Runs in this process throw away what they import anew, and NumPy cannot be imported twice.
 import great_expectations  # noqa: F401
 import lightgbm  # noqa: F401
 import mlflow  # noqa: F401
 import pandas.core.arrays.arrow.extension_types  # noqa: F401  # registers types with Arrow, once
+import pytest
 import sklearn.ensemble
 import sklearn.linear_model  # noqa: F401
 import xgboost  # noqa: F401

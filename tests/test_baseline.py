@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.baseline import baseline
-from harness.metrics import table
+from harness.scoring.baseline import baseline
+from harness.scoring.metrics import table
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from harness.columns import conform, describe
+from harness.models.columns import conform, describe
 
 
 def frame() -> pd.DataFrame:

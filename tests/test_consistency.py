@@ -9,7 +9,7 @@ from declared import declare
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.consistency import check, shares
+from harness.data.consistency import check, shares
 from harness.errors import DeclarationError
 
 

@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
-from harness.data import Dataset, Seal, Split
+from harness.data.dataset import Dataset, Seal, Split
 from harness.errors import FeaturesError, LeakageError, SealedError
 
 POSITIONS = {"train": [4, 0, 2], "validation": [1], "test": [3, 5]}

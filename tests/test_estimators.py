@@ -26,9 +26,9 @@ from toys import numeric, people, toy
 from xgboost import XGBClassifier, XGBRegressor
 from xgboost.callback import EarlyStopping
 
-from harness import estimators
 from harness.errors import EstimatorError
-from harness.estimators import fit, outputs
+from harness.models import estimators
+from harness.models.estimators import fit, outputs
 
 QUIET = {"verbose": -1, "n_estimators": 40, "min_child_samples": 5}
 

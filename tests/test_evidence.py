@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.evidence import Evidence
-from harness.model import Predictions
+from harness.models.model import Predictions
+from harness.scoring.evidence import Evidence
 
 
 def _binary(p: np.ndarray, weight: np.ndarray | None = None) -> Evidence:

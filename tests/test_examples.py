@@ -55,14 +55,18 @@ REFERENCE = """
         trial.fit(LogisticRegression(max_iter=1000), linear)
 
     def experiment_census_xgboost(native, trial):
-        trial.fit(XGBClassifier(enable_categorical=True, tree_method="hist", random_state=42, n_jobs=1), native)
+        model = XGBClassifier(enable_categorical=True, tree_method="hist", random_state=42, n_jobs=1)
+        trial.fit(model, native)
 
     def experiment_census_lightgbm(native, trial):
         trial.fit(LGBMClassifier(random_state=42, n_jobs=1, verbose=-1), native)
 
-    def gate_report(census, experiment_census_logistic, experiment_census_xgboost, experiment_census_lightgbm):
-        trials = (experiment_census_logistic, experiment_census_xgboost, experiment_census_lightgbm)
-        found = {e.name: [e.best.validation.roc_auc, e.best.test.roc_auc, e.best.test.accuracy] for e in trials}
+    def gate_report(
+        census, experiment_census_logistic, experiment_census_xgboost, experiment_census_lightgbm
+    ):
+        found = {}
+        for e in (experiment_census_logistic, experiment_census_xgboost, experiment_census_lightgbm):
+            found[e.name] = [e.best.validation.roc_auc, e.best.test.roc_auc, e.best.test.accuracy]
         rows = [split.X.index.tolist() for split in (census.train, census.validation, census.test)]
         best = experiment_census_xgboost.best
         census.test.X.to_parquet("rows.parquet")
@@ -106,14 +110,18 @@ def _served(project: Path, experiment: str) -> list[str]:
     """Return what the logged model says of rows.parquet in a process that has no harness and no project."""
     with sqlite3.connect(project / "mlflow.db") as database:
         (uri,) = database.execute(
-            "SELECT t.value FROM tags t JOIN runs r USING (run_uuid) WHERE t.key = 'best.model_uri' AND r.name = ?",
+            "SELECT tags.value FROM tags JOIN runs USING (run_uuid) "
+            "WHERE tags.key = 'best.model_uri' AND runs.name = ?",
             (experiment,),
         ).fetchone()
     script = f"""
 import sys
-sys.meta_path.insert(0, type("Blocked", (), {{"find_spec": staticmethod(
-    lambda name, *_: (_ for _ in ()).throw(ImportError(name)) if name.split(".")[0] in ("harness", "conftest") else None
-)}}))
+class Blocked:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.split(".")[0] in ("harness", "conftest"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Blocked)
 import json, mlflow, pandas
 mlflow.set_tracking_uri("sqlite:///{project}/mlflow.db")
 model = mlflow.pyfunc.load_model({uri!r})

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler, TargetEncoder
 from toys import TASKS, numeric, target
 
-from harness.data import Dataset, Seal, Split
+from harness.data.dataset import Dataset, Seal, Split
 from harness.declarations import FeaturesDeclaration
 from harness.materials import Materials
 from harness.store import Store

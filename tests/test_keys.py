@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.keys import hashes, text
+from harness.data.keys import hashes, text
 
 
 def test_the_hash_is_the_documented_one() -> None:

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 from declared import declare
 
+from harness.data.loaded import examine, feature_columns, weights
 from harness.errors import DataError
-from harness.loaded import examine, feature_columns, weights
 
 
 def people(**columns: Any) -> pd.DataFrame:

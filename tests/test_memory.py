@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import memory
+from harness.models import memory
 
 LARGE = 200_000_000
 

@@ -12,11 +12,11 @@ import pytest
 
 from harness.declarations import MetricDeclaration
 from harness.errors import DeclarationError
-from harness.evidence import Evidence
-from harness.metrics import METRICS, RESERVED, default_objective, objective, table
-from harness.model import Predictions
+from harness.models.model import Predictions
 from harness.results import Objective
-from harness.scores import Scores
+from harness.scoring.evidence import Evidence
+from harness.scoring.metrics import METRICS, RESERVED, default_objective, objective, table
+from harness.scoring.scores import Scores
 
 
 def declare(function: Callable[..., Any], greater: bool = True, name: str = "cost") -> MetricDeclaration:

@@ -11,10 +11,10 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from toys import numeric, people, toy
 from xgboost import XGBClassifier
 
-from harness.columns import describe
-from harness.model import Model, Step, container, loads
-from harness.pickling import dumps
-from harness.predictions import OutputError
+from harness.models.columns import describe
+from harness.models.model import Model, Step, container, loads
+from harness.models.pickling import dumps
+from harness.models.predictions import OutputError
 
 
 def booster(task: str = "binary") -> Model:

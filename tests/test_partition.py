@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
+from harness.data.labels import encode
+from harness.data.partition import Partition, divide
 from harness.errors import DataError, DeclarationError, HarnessError
-from harness.labels import encode
-from harness.partition import Partition, divide
 
 DATA = Path(__file__).parents[1] / "experiments" / "data"
 NONE: NDArray[np.int64] = np.empty(0, dtype=np.int64)

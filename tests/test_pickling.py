@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from toys import people, toy
 
-from harness.model import Model, Step, dumps, loads
+from harness.models.model import Model, Step, dumps, loads
 
 PROJECT = """
 import numpy as np

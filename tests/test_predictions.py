@@ -22,7 +22,7 @@ from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 from toys import numeric, target
 from xgboost import XGBClassifier, XGBRFClassifier
 
-from harness.predictions import OutputError, library, outputs, parts, predicts_likeliest, safely_named
+from harness.models.predictions import OutputError, library, outputs, parts, predicts_likeliest, safely_named
 
 X = numeric().round(1)  # rounded, so that there are ties
 BINARY, THREE, VALUES = (target(X, task) for task in ("binary", "multiclass", "regression"))

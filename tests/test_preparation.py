@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
-from harness.data import Dataset, Seal
+from harness.data.dataset import Dataset, Seal
+from harness.data.partition import divide
+from harness.data.preparation import Prepared, digest_frame, open_dataset, prepare
+from harness.data.target import read_target
 from harness.errors import DataError, DeclarationError, StoreError
-from harness.partition import divide
-from harness.preparation import Prepared, digest_frame, open_dataset, prepare
 from harness.store import Store
-from harness.target import read_target
 
 SPLITS = ("train", "validation", "test")
 ROOT = Path(__file__).parents[1]
@@ -446,8 +446,9 @@ def test_another_process_reads_the_same_rows_without_the_sealed_folder(store: St
     store.path("sealed").rename(store.root / "elsewhere")
     source = (
         "import sys, json; from pathlib import Path\n"
-        "from harness.data import Seal; from harness.store import Store; from harness.table import digest\n"
-        "from harness.preparation import Prepared, open_dataset\n"
+        "from harness.data.dataset import Seal; from harness.store import Store\n"
+        "from harness.data.table import digest\n"
+        "from harness.data.preparation import Prepared, open_dataset\n"
         "data = open_dataset(Prepared.from_json(json.loads(sys.argv[2])), Store(Path(sys.argv[1])), Seal())\n"
         "print(digest(data.train.X), digest(data.validation.X), data.digest, data.classes)\n"
         "data.test"

@@ -70,7 +70,8 @@ def _groups(config):
 
 
 @pytest.mark.parametrize(
-    "setting", ["experiment_files", "expectations", "contract_examples", "experiment_store", "experiment_seed"]
+    "setting",
+    ["experiment_files", "expectations", "contract_examples", "experiment_store", "experiment_seed"],
 )
 def test_every_setting_is_documented_with_its_default(pytestconfig, setting):
     default = pytestconfig.getini(setting)

@@ -241,6 +241,16 @@ def test_one_reading_stands_beside_its_gate_and_several_below_each_other():
     ]
 
 
+def test_a_reading_moves_left_to_stay_beside_its_gate():
+    long = gate("gate_with_a_long_name_indeed", readings={"experiment_a.best.test.r2": 0.5})
+    reading = "experiment_with_a_long_name.best.test.balanced_accuracy"
+
+    assert text(gates=[long, gate("gate_b", readings={reading: 0.8})]).splitlines() == [
+        "passed  gate_with_a_long_name_indeed  experiment_a.best.test.r2 0.5000",
+        "passed  gate_b    experiment_with_a_long_name.best.test.balanced_accuracy 0.8000",
+    ]
+
+
 def test_a_reading_too_long_for_the_line_goes_below():
     name = "gate_ranks_women_as_well_as_men"
     readings = {"experiment_xgboost.best.test.roc_auc where sex='Female'": 0.9479}

@@ -20,9 +20,9 @@ from sklearn import metrics as sk
 
 from harness.declarations import MetricDeclaration
 from harness.errors import ScoreError
-from harness.metrics import table
-from harness.model import Predictions
-from harness.scores import Score, Scores
+from harness.models.model import Predictions
+from harness.scoring.metrics import table
+from harness.scoring.scores import Score, Scores
 
 N = 120
 FLOATS = st.floats(allow_nan=False)

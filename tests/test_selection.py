@@ -121,7 +121,9 @@ def test_a_gate_runs_after_the_trials_of_a_file_that_comes_later(project):
 
 def test_a_fixture_of_a_conftest_may_stand_between_gate_and_experiment(project):
     with (project.path / "conftest.py").open("a") as file:
-        file.write("import pytest\n@pytest.fixture\ndef champ(experiment_tree): return experiment_tree.best\n")
+        file.write(
+            "import pytest\n@pytest.fixture\ndef champ(experiment_tree): return experiment_tree.best\n"
+        )
     project.write(
         {"experiments/experiment_b.py": "def gate_champ(champ):\n    assert champ.test.accuracy > 0.5\n"}
     )
@@ -155,16 +157,16 @@ def test_an_unknown_experiment_is_refused_before_anything_runs(project):
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        ["ERROR: experiments/experiment_b.py::gate_x: no experiment is called 'experiment_treee'; "
-         "did you mean 'experiment_tree'?"]
+        [
+            "ERROR: experiments/experiment_b.py::gate_x: no experiment is called 'experiment_treee'; "
+            "did you mean 'experiment_tree'?"
+        ]
     )
     assert not (project.path / ".harness").exists()
 
 
 def test_a_trial_cannot_ask_for_results(project):
-    project.write(
-        {"experiments/experiment_b.py": "def experiment_b(trial, experiment_tree): pass\n"}
-    )
+    project.write({"experiments/experiment_b.py": "def experiment_b(trial, experiment_tree): pass\n"})
 
     result = project.run("experiments")
 
@@ -191,4 +193,6 @@ def test_two_data_sets_of_one_name_are_refused_with_both_places(project):
     result = project.run("experiments")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: two data sets are called 'shops': conftest.py:*experiment_twin.py:*"])
+    result.stderr.fnmatch_lines(
+        ["ERROR: two data sets are called 'shops': conftest.py:*experiment_twin.py:*"]
+    )

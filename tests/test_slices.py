@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ScoreError
-from harness.slices import mask, wording
+from harness.scoring.slices import mask, wording
 
 SUBJECT = "the 4 validation rows of income"
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from harness.evidence import Evidence
-from harness.metrics import METRICS
-from harness.model import Predictions
+from harness.models.model import Predictions
+from harness.scoring.evidence import Evidence
+from harness.scoring.metrics import METRICS
 
 TASKS = {"binary": 2, "multiclass": 4, "regression": 0}
 

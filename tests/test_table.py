@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import pandas as frames
 
-from harness.table import Rows, digest, read, write
+from harness.data.table import Rows, digest, read, write
 
 COLUMNS: dict[str, pd.Series] = {
     "int64": pd.Series([1, 2]),
@@ -285,7 +285,7 @@ def test_equal_frames_and_only_they_have_equal_digests(frame: pd.DataFrame) -> N
 
 def test_another_process_gives_the_same_digest() -> None:
     source = (
-        "import pandas as pd; from harness.table import digest; "
+        "import pandas as pd; from harness.data.table import digest; "
         "print(digest(pd.DataFrame({'s': ['a', None], 'c': pd.Categorical(['u', 'v'])})))"
     )
 

@@ -12,8 +12,8 @@ from declared import declare
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.data.target import Target, read_target
 from harness.errors import DataError, DeclarationError
-from harness.target import Target, read_target
 
 
 def of(values: Any, **options: Any) -> Target:

@@ -11,14 +11,14 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info
 from xgboost import XGBClassifier
 
-from harness import threads
+from harness.models import threads
 
 GROWTH = """
 import os
 from pathlib import Path
 import numpy as np
 from {module} import {kind} as Kind
-from harness.threads import bound
+from harness.models.threads import bound
 
 X = np.random.default_rng(0).normal(size=(3000, 5))
 y = X[:, 0] > 0

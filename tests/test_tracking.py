@@ -22,10 +22,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from harness.columns import describe
 from harness.errors import TrackingError
-from harness.model import Model
-from harness.pickling import dumps
+from harness.models.columns import describe
+from harness.models.model import Model
+from harness.models.pickling import dumps
 from harness.results import BestRecord, ContractRecord, GateRecord, RunRecord, TrialRecord
 from harness.rundir import RunFolder
 from harness.store import Store

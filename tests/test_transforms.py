@@ -28,13 +28,13 @@ from sklearn.svm import LinearSVC
 from toys import numeric, people, target, toy
 from xgboost import XGBClassifier
 
-from harness.data import Dataset, Seal
+from harness.data.dataset import Dataset, Seal
 from harness.declarations import FeaturesDeclaration
 from harness.errors import FeaturesError, SealedError
-from harness.estimators import fit, outputs
-from harness.model import Model
-from harness.pickling import dumps, loads
-from harness.transforms import fit_features
+from harness.models.estimators import fit, outputs
+from harness.models.model import Model
+from harness.models.pickling import dumps, loads
+from harness.models.transforms import fit_features
 
 
 def made(name: str = "made"):

@@ -23,12 +23,12 @@ from threadpoolctl import threadpool_info
 from toys import numeric, toy
 from xgboost import XGBClassifier
 
-from harness.data import Seal
+from harness.data.dataset import Seal
 from harness.declarations import ExperimentDeclaration, MetricDeclaration
 from harness.errors import DeclarationError, EstimatorError, HarnessError, ScoreError, SealedError
-from harness.metrics import table
-from harness.model import Model
-from harness.pickling import loads
+from harness.models.model import Model
+from harness.models.pickling import loads
+from harness.scoring.metrics import table
 from harness.trial import Bench, Trial
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from harness.data import Dataset, Seal, Split
+from harness.data.dataset import Dataset, Seal, Split
 
 TASKS = {"binary": ["no", "yes"], "multiclass": [10, 20, 30], "regression": None}
 

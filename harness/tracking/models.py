@@ -19,8 +19,8 @@ from mlflow.models import Model as MlflowModel
 from mlflow.models import ModelSignature
 from mlflow.types.schema import AnyType, ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
-from harness.columns import conform
 from harness.errors import TrackingError
+from harness.models.columns import conform
 from harness.tracking import serving
 from harness.tracking.inputs import column_type
 
@@ -32,9 +32,9 @@ _ALWAYS = ("mlflow", "cloudpickle", "numpy", "pandas")
 
 
 def save(folder: Path, payload: bytes, example: Path | None, header: MlflowModel) -> None:
-    """Write the MLflow model of a pickled `harness.model.Model` into a folder that is not there yet.
+    """Write the MLflow model of a pickled `harness.models.model.Model` into a folder that is not there yet.
 
-    payload: of `harness.model.dumps`; example: JSON file of raw rows, orient="split".
+    payload: of `harness.models.model.dumps`; example: JSON file of raw rows, orient="split".
     Raises TrackingError if the model cannot be unpickled or written here.
     """
     model, modules = unpickle(payload)

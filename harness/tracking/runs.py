@@ -55,9 +55,7 @@ class Runs:
         found = self._client.get_experiment_by_name(project)
         if found is None:
             location = artifacts.as_uri() if artifacts is not None else None
-            self._experiment = self._client.create_experiment(
-                project, artifact_location=location, tags=_KIND
-            )
+            self._experiment = self._client.create_experiment(project, artifact_location=location, tags=_KIND)
         else:
             self._experiment = found.experiment_id
             if found.lifecycle_stage == "deleted":

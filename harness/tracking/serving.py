@@ -15,7 +15,7 @@ METHODS = ("predict", "predict_proba")
 
 
 class Served(PythonModel):  # type: ignore[misc]
-    """A `harness.model.Model` behind MLflow's interface."""
+    """A `harness.models.model.Model` behind MLflow's interface."""
 
     def __init__(self, payload: bytes) -> None:
         self.payload = payload

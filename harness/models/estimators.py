@@ -11,12 +11,12 @@ from typing import Any
 
 from sklearn.utils import get_tags
 
-from harness.data import Dataset
+from harness.data.dataset import Dataset
 from harness.errors import EstimatorError
-from harness.memory import peak
-from harness.predictions import OutputError, Predictions, library, parts, safely_named
-from harness.predictions import outputs as raw_outputs
-from harness.threads import bound
+from harness.models.memory import peak
+from harness.models.predictions import OutputError, Predictions, library, parts, safely_named
+from harness.models.predictions import outputs as raw_outputs
+from harness.models.threads import bound
 
 __tracebackhide__ = True
 

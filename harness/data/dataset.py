@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.data.seal import Seal
 from harness.errors import FeaturesError, LeakageError
-from harness.seal import Seal
 
 __all__ = ["Dataset", "Seal", "Split"]
 __tracebackhide__ = True

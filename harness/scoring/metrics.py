@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from harness.declarations import MetricDeclaration
 from harness.errors import DeclarationError
-from harness.evidence import Evidence
 from harness.results import Objective
-from harness.standard import CLASSIFICATION, METRICS, REGRESSION, Metric
+from harness.scoring.evidence import Evidence
+from harness.scoring.standard import CLASSIFICATION, METRICS, REGRESSION, Metric
 
 __all__ = ["METRICS", "Metric", "advice", "default_objective", "objective", "table"]
 

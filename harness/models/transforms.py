@@ -12,13 +12,13 @@ from typing import Any
 import pandas as pd
 from sklearn.base import clone
 
-from harness.columns import describe
-from harness.data import Dataset
+from harness.data.dataset import Dataset
 from harness.declarations import FeaturesDeclaration
 from harness.errors import FeaturesError
-from harness.model import Step, container
-from harness.pickling import dumps
-from harness.predictions import OutputError
+from harness.models.columns import describe
+from harness.models.model import Step, container
+from harness.models.pickling import dumps
+from harness.models.predictions import OutputError
 
 __tracebackhide__ = True
 

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import splits, table
-from harness.consistency import names
-from harness.data import Dataset, Seal, Split
+from harness.data import splits, table
+from harness.data.consistency import names
+from harness.data.dataset import Dataset, Seal, Split
+from harness.data.labels import quote
+from harness.data.loaded import examine, feature_columns, needs_frame, weights
+from harness.data.partition import Partition, check, divide, shares
+from harness.data.table import Rows
+from harness.data.target import Target, read_target
 from harness.declarations import DatasetDeclaration
 from harness.errors import DataError
-from harness.labels import quote
-from harness.loaded import examine, feature_columns, needs_frame, weights
-from harness.partition import Partition, check, divide, shares
 from harness.results import JsonRecord
 from harness.store import Store
-from harness.table import Rows
-from harness.target import Target, read_target
 
 __tracebackhide__ = True
 

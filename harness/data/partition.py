@@ -11,11 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
-from harness.consistency import check, names, shares
+from harness.data.consistency import check, names, shares
+from harness.data.keys import hashes
+from harness.data.labels import counted, encode, quote
 from harness.declarations import DatasetDeclaration
 from harness.errors import DataError, DeclarationError
-from harness.keys import hashes
-from harness.labels import counted, encode, quote
 
 __all__ = ["Partition", "check", "divide", "shares"]
 __tracebackhide__ = True

@@ -9,11 +9,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
-from harness.consistency import close, names
+from harness.data.consistency import close, names
+from harness.data.labels import counted, quote
+from harness.data.table import REFUSALS, arrow
 from harness.declarations import DatasetDeclaration
 from harness.errors import DataError
-from harness.labels import counted, quote
-from harness.table import REFUSALS, arrow
 
 __tracebackhide__ = True
 

@@ -16,7 +16,12 @@ import cloudpickle
 
 __tracebackhide__ = True
 
-_TRAVELLERS = {"harness.columns", "harness.model", "harness.pickling", "harness.predictions"}
+_TRAVELLERS = {
+    "harness.models.columns",
+    "harness.models.model",
+    "harness.models.pickling",
+    "harness.models.predictions",
+}
 
 
 class Unexplained:

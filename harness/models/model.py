@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.columns import Column, conform, describe
-from harness.pickling import dumps, loads
-from harness.predictions import OutputError, Predictions, outputs
+from harness.models.columns import Column, conform, describe
+from harness.models.pickling import dumps, loads
+from harness.models.predictions import OutputError, Predictions, outputs
 
 __all__ = ["Model", "OutputError", "Predictions", "Step", "container", "dumps", "loads", "outputs"]
 

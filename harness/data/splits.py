@@ -13,11 +13,11 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from harness import table
+from harness.data import table
+from harness.data.partition import Partition
+from harness.data.table import Rows
 from harness.errors import StoreError
-from harness.partition import Partition
 from harness.store import Store
-from harness.table import Rows
 
 DATA, SEALED = "data", "sealed"
 

@@ -14,7 +14,7 @@ import sklearn
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
-from harness.evidence import Evidence
+from harness.scoring.evidence import Evidence
 
 __tracebackhide__ = True
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from pandas import DataFrame
 
-from harness import slices
 from harness.errors import ScoreError
-from harness.evidence import Evidence
-from harness.metrics import Metric, advice
-from harness.model import Predictions
+from harness.models.model import Predictions
+from harness.scoring import slices
+from harness.scoring.evidence import Evidence
+from harness.scoring.metrics import Metric, advice
 
 __tracebackhide__ = True
 

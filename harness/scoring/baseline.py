@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
-from harness.metrics import Metric
-from harness.model import outputs
-from harness.scores import Scores
+from harness.models.model import outputs
+from harness.scoring.metrics import Metric
+from harness.scoring.scores import Scores
 
 if TYPE_CHECKING:
-    from harness.data import Dataset
+    from harness.data.dataset import Dataset
 
 __tracebackhide__ = True
 

@@ -12,7 +12,7 @@ from pandas import DataFrame, Series
 from pandas.api.types import is_bool_dtype, is_list_like, is_numeric_dtype, is_scalar
 
 from harness.errors import ScoreError
-from harness.metrics import advice
+from harness.scoring.metrics import advice
 
 __tracebackhide__ = True
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from harness.predictions import library, parts
+from harness.models.predictions import library, parts
 
 __tracebackhide__ = True
 

@@ -11,10 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
-from harness.consistency import close
+from harness.data.consistency import close
+from harness.data.labels import counted, encode, quote
 from harness.declarations import DatasetDeclaration
 from harness.errors import DataError, DeclarationError
-from harness.labels import counted, encode, quote
 
 __tracebackhide__ = True
 

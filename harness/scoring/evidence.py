@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 from sklearn.metrics import precision_recall_fscore_support
 
-from harness.model import Predictions
+from harness.models.model import Predictions
 
 __tracebackhide__ = True
 

@@ -1,0 +1,1 @@
+"""Estimators and transformers in; fitted models that take raw rows out."""

@@ -178,12 +178,16 @@ class Conductor:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-        if self.run is None or role(pyfuncitem) != "trial":
+        if self.run is None or role(pyfuncitem) not in ("trial", "gate"):
+            return (yield)
+        self.run.seed_again(pyfuncitem)
+        if role(pyfuncitem) == "gate":
             return (yield)
         from harness.run import TRIAL, fail
 
-        trial = pyfuncitem.stash[TRIAL]
-        self.run.seed_again(pyfuncitem)
+        trial = pyfuncitem.stash.get(TRIAL, None)
+        if trial is None:
+            fail("a fixture of the project is called `trial` and hides the harness' own; rename it")
         problem = None
         try:
             result = yield
@@ -209,6 +213,11 @@ class Conductor:
         from harness.recorder import observe
         from harness.results import pack
 
+        if role(item) == "contract" and report.skipped:
+            # Everything that needs the data would be skipped, and the run be green.
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+            report.outcome = "failed"
+            report.longrepr = f"{reason}: data cannot be skipped, skip the experiments that need it instead"
         observe(item, call, report)
         if role(item) == "gate" and report.failed:
             report.sections.extend(self.run.evidence(item))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.bests import best
 from harness.data.dataset import Dataset
 from harness.errors import ResultError
 from harness.models.model import Model
@@ -256,33 +257,21 @@ class ExperimentResult:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """One row a trial: its id, parameters, outcome, validation scores, logged values and seconds."""
-        rows = [
-            {
-                "trial": record.id,
-                **self._params.get(record.node_id, record.params),
-                "outcome": record.outcome,
-                **record.scores.get("validation", {}),
-                **record.logged,
-                "fit_seconds": record.fit_seconds,
-                "seconds": record.seconds,
-            }
-            for record in self._records
-        ]
-        return pd.DataFrame(rows)
+        """One row a trial: its id, parameters, outcome, validation scores, logged values and seconds.
 
+        A column is called as in the experiment; of two with one name the later has a prefix,
+        `param_`, `validation_` or `logged_`.
+        """
+        return pd.DataFrame([self._row(record) for record in self._records])
 
-def best(records: Sequence[TrialRecord]) -> TrialRecord | None:
-    """Return the best finished trial (rule 4); None without a finished trial or an objective."""
-    found: TrialRecord | None = None
-    for record in sorted(records, key=lambda r: r.index):
-        value = record.value
-        if not record.finished or value is None:
-            continue
-        if (
-            found is None
-            or found.value is None
-            or (value > found.value if record.greater_is_better else value < found.value)
-        ):
-            found = record
-    return found
+    def _row(self, record: TrialRecord) -> dict[str, Any]:
+        row: dict[str, Any] = {"trial": record.id, "outcome": record.outcome}
+        row |= {"fit_seconds": record.fit_seconds, "seconds": record.seconds}
+        parts = {
+            "param_": self._params.get(record.node_id, record.params),
+            "validation_": record.scores.get("validation", {}),
+            "logged_": record.logged,
+        }
+        for prefix, values in parts.items():
+            row |= {prefix + name if name in row else name: value for name, value in values.items()}
+        return row

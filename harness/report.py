@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.outcomes import best
+from harness.bests import best
 from harness.results import BestRecord, ContractRecord, GateRecord, TrialRecord
 
 if TYPE_CHECKING:

@@ -19,10 +19,6 @@ class Objective:
     name: str
     greater_is_better: bool
 
-    def better(self, a: float, b: float) -> bool:
-        """Return whether `a` is strictly better than `b`."""
-        return a > b if self.greater_is_better else a < b
-
 
 class JsonRecord:
     """A frozen dataclass of plain JSON values."""

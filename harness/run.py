@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
@@ -15,6 +14,7 @@ import pytest
 import harness
 from harness.backends.base import Backend
 from harness.backends.local import InProcess
+from harness.bests import best, measured
 from harness.catalogue import Catalogue
 from harness.collection import DATASET, INDEX, experiment_name, requested, role
 from harness.data.dataset import Dataset
@@ -27,7 +27,8 @@ from harness.declarations import (
 from harness.errors import DeclarationError, HarnessError, ResultError
 from harness.materials import BlockedError, BrokenContractError, Materials
 from harness.models.threads import available
-from harness.outcomes import Archive, ExperimentResult, best
+from harness.objectives import check
+from harness.outcomes import Archive, ExperimentResult
 from harness.provenance import commit, project_name
 from harness.recorder import broken_contract, gate_record, parameters, trial_record
 from harness.results import (
@@ -40,9 +41,7 @@ from harness.results import (
     unpack,
 )
 from harness.rundir import RunFolder
-from harness.scoring.baseline import baseline
-from harness.scoring.metrics import Metric, objective, table
-from harness.scoring.scores import Scores
+from harness.scoring.metrics import table
 from harness.seeds import seed
 from harness.selection import judged
 from harness.settings import Settings
@@ -105,16 +104,14 @@ class Run:
     def _refuse_objectives(self) -> None:
         for name, items in self.experiments.items():
             function = getattr(items[0], "function", None)
-            record = declared(function, ExperimentDeclaration) or ExperimentDeclaration()
-            names = getattr(getattr(function, "__code__", None), "co_names", ())
-            # A name that is no score may be one that the trial logs itself.
-            logs = "log" in names or not self.datasets_of(items[0])
-            try:
-                objective(record.maximize, record.minimize, self.metrics[name], logged=logs)
-            except DeclarationError as error:
-                raise DeclarationError(
-                    f"{items[0].path.name}::{name}: {error.problem}", error.remedy
-                ) from None
+            if function is not None:
+                check(
+                    f"{items[0].path.name}::{name}",
+                    function,
+                    _objective_of(items[0]),
+                    self.metrics[name],
+                    has_data=bool(self.datasets_of(items[0])),
+                )
 
     # What fixtures ask.
 
@@ -157,7 +154,7 @@ class Run:
         datasets = tuple(self._dataset(n) for n in self.datasets_of(item))
         made = Trial(
             parameters(item),
-            declared(getattr(item, "function", None), ExperimentDeclaration) or ExperimentDeclaration(),
+            _objective_of(item),
             Bench(
                 project=self.settings.root,
                 run=self.folder.path,
@@ -252,7 +249,7 @@ class Run:
         self._seed(item)
 
     def _seed(self, item: pytest.Item, *names: str) -> None:
-        if role(item) == "trial":
+        if role(item) in ("trial", "gate"):
             params = sorted((name, repr(value)) for name, value in parameters(item).items())
             seed(self.settings.seed, experiment_name(item), params, *names)
 
@@ -313,37 +310,14 @@ class Run:
             found = best(self.results_of(name))
             if found is not None:
                 keep.add(found.node_id)
-                self.take(self._best(name, found))
+                data = self._dataset(found.dataset) if found.dataset else None
+                result = self._results.get(name)
+                test = result.judged.tested if result and result.judged else None
+                self.take(measured(found, data, self.metrics[name], test, self.folder.path))
         for record in self.trials.values():
             if record.node_id not in keep and "model" in record.files:
                 (self.folder.path / record.files["model"]).unlink(missing_ok=True)
         self.folder.finish(exit, time.time())
-
-    def _best(self, name: str, record: TrialRecord) -> BestRecord:
-        baseline_scores: dict[str, float] = {}
-        test: dict[str, float] = {}
-        example = None
-        if record.dataset is not None and record.data_digest is not None:
-            data = self._dataset(record.dataset)
-            baseline_scores = _known(baseline(data, self.metrics[name]), self.metrics[name])
-            example = self._example(data)
-            result = self._results.get(name)
-            if result is not None and result.judged is not None and result.judged.tested is not None:
-                test = _known(result.judged.tested, self.metrics[name])
-        return BestRecord(
-            experiment=name, node_id=record.node_id, baseline=baseline_scores, test=test, example=example
-        )
-
-    def _example(self, data: Dataset) -> str:
-        name = f"example-{data.name}.json"
-        path: Path = self.folder.path / name
-        if not path.exists():
-            rows = data.raw.train.X.head(100)
-            path.write_text(
-                rows.reset_index(drop=True).to_json(orient="split", date_format="iso", double_precision=15),
-                "utf-8",
-            )
-        return name
 
 
 def fail(text: str) -> NoReturn:
@@ -352,15 +326,8 @@ def fail(text: str) -> NoReturn:
     pytest.fail(text, pytrace=False)
 
 
-def _known(scores: Scores, metrics: Mapping[str, Metric]) -> dict[str, float]:
-    """Return the scores to record beside a trial's own, without those that these rows do not define."""
-    found: dict[str, float] = {}
-    for metric in metrics.values():
-        try:
-            found |= scores.values([metric.name]) if metric.logged else {}
-        except Exception:  # noqa: BLE001, S112  # a @metric is user code, and nothing is decided by it here
-            continue
-    return found
+def _objective_of(item: pytest.Item) -> ExperimentDeclaration:
+    return declared(getattr(item, "function", None), ExperimentDeclaration) or ExperimentDeclaration()
 
 
 def _experiments(items: Sequence[pytest.Item]) -> dict[str, list[pytest.Item]]:

@@ -408,16 +408,20 @@ def test_a_suite_that_cannot_be_evaluated_whole_is_a_broken_contract(empty_proje
     assert "Traceback" not in output
 
 
-def test_a_loader_that_gives_up_by_skip_blocks_with_its_own_reason(shops):
+def test_a_loader_that_skips_is_red_or_every_gate_would_be_skipped_green(shops):
     conftest = CONFTEST.replace(
         'contract="shops", seed=1)\ndef shops():',
         'contract="shops", seed=1)\ndef shops():\n    import pytest\n    pytest.skip("no network")',
     )
 
-    result = shops.write({"conftest.py": conftest}).run("experiments", "-rs")
+    result = shops.write({"conftest.py": conftest}).run("experiments")
 
-    assert result.parseoutcomes()["skipped"] == 5
-    result.stdout.fnmatch_lines(["SKIPPED*no network"])
+    counts = result.parseoutcomes()
+    assert (counts["failed"], counts["skipped"]) == (1, 4)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        ["*no network: data cannot be skipped, skip the experiments that need it instead"]
+    )
 
 
 # verdicts that are kept

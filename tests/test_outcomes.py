@@ -9,7 +9,7 @@ import sklearn.naive_bayes  # runs in this process must not import it anew
 import sklearn.neighbors  # noqa: F401
 from recorded import records
 
-from harness.outcomes import best
+from harness.bests import best
 from harness.results import TrialRecord
 
 
@@ -637,3 +637,52 @@ def gate_rows(experiment_tree):
         [">*return best.test.accuracy / 0", "E*ZeroDivisionError*", "E*ValueError*size*"]
     )
     assert "harness/" not in output
+
+
+def test_columns_of_one_name_are_told_apart_in_the_frame(project):
+    project.write(
+        {
+            "experiments/experiment_shops.py": """
+                from sklearn.tree import DecisionTreeClassifier
+                from harness import grid
+
+                @grid(accuracy=[1, 2], seconds=["a"])
+                def experiment_tree(scaled, trial, accuracy, seconds):
+                    trial.fit(DecisionTreeClassifier(max_depth=accuracy), scaled)
+                    trial.log(roc_auc=0.25 * accuracy)
+
+                def gate_frame(experiment_tree):
+                    frame = experiment_tree.frame
+                    assert list(frame["accuracy"]) == [1, 2]
+                    assert list(frame["param_seconds"]) == ["a", "a"]
+                    assert (frame["seconds"] > 0).all()
+                    assert list(frame["logged_roc_auc"]) == [0.25, 0.5]
+                    assert list(frame["validation_accuracy"]) == [
+                        t.validation.accuracy for t in experiment_tree.trials
+                    ]
+                """
+        }
+    )
+
+    project.run("experiments").assert_outcomes(passed=4)
+
+
+def test_a_gate_draws_the_same_random_numbers_whatever_ran_before(project):
+    project.write(
+        {
+            "experiments/experiment_draws.py": """
+                import random
+                import numpy as np
+
+                def gate_draws(experiment_tree):
+                    with open("draws.txt", "a") as file:
+                        print(random.random(), np.random.random(), file=file)
+                """
+        }
+    )
+
+    project.run("experiments").assert_outcomes(passed=6)
+    project.run("experiments", "-k", "gate_draws")
+
+    first, second = (project.path / "draws.txt").read_text().splitlines()
+    assert first == second

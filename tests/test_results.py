@@ -14,7 +14,6 @@ from harness.results import (
     BestRecord,
     ContractRecord,
     GateRecord,
-    Objective,
     RunRecord,
     TrialRecord,
     pack,
@@ -140,13 +139,6 @@ def test_a_run_record_survives_json():
     )
 
     assert RunRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
-
-
-@given(a=NUMBER, b=NUMBER)
-def test_better_is_strict_and_of_one_direction(a, b):
-    up, down = Objective(name="f1", greater_is_better=True), Objective(name="rmse", greater_is_better=False)
-
-    assert up.better(a, b) == down.better(b, a) == (a > b)
 
 
 def test_records_cannot_be_changed():

@@ -942,3 +942,47 @@ def test_only_the_best_trials_model_is_kept_after_a_run(project):
 
 def best_index(run, best):
     return next(trial.index for trial in run.records().trials if trial.node_id == best.node_id)
+
+
+@pytest.mark.parametrize("call", ["note(trial)", "trial.log(profit=1)"])
+def test_an_objective_that_the_trial_or_a_helper_may_log_is_not_refused(project, call):
+    project.write(
+        {
+            "experiments/experiment_profit.py": f"""
+                from sklearn.tree import DecisionTreeClassifier
+                from harness import experiment
+
+                def note(trial):
+                    trial.log(profit=2)
+
+                @experiment(maximize="profit")
+                def experiment_profit(shops, trial):
+                    trial.fit(DecisionTreeClassifier(), shops)
+                    {call}
+                """
+        }
+    )
+
+    project.run("experiments/experiment_profit.py").assert_outcomes(passed=2)
+
+
+def test_a_fixture_that_hides_trial_is_told(project):
+    project.write(
+        {
+            "experiments/experiment_own.py": """
+                import pytest
+
+                @pytest.fixture
+                def trial():
+                    return None
+
+                def experiment_own(trial):
+                    pass
+                """
+        }
+    )
+
+    result = project.run("experiments/experiment_own.py")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*a fixture of the project is called `trial`*rename it"])

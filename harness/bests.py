@@ -1,0 +1,71 @@
+"""Records of trials in; the best of them, with what it is measured against, out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harness.data.dataset import Dataset
+from harness.results import BestRecord, TrialRecord
+from harness.scoring.baseline import baseline
+from harness.scoring.metrics import Metric
+from harness.scoring.scores import Scores
+
+_EXAMPLE_ROWS = 100
+
+
+def best(records: Sequence[TrialRecord]) -> TrialRecord | None:
+    """Return the best finished trial (rule 4); None without a finished trial or an objective."""
+    found: TrialRecord | None = None
+    for record in sorted(records, key=lambda r: r.index):
+        value = record.value
+        if not record.finished or value is None:
+            continue
+        if (
+            found is None
+            or found.value is None
+            or (value > found.value if record.greater_is_better else value < found.value)
+        ):
+            found = record
+    return found
+
+
+def measured(
+    record: TrialRecord,
+    data: Dataset | None,
+    metrics: Mapping[str, Metric],
+    test: Scores | None,
+    folder: Path,
+) -> BestRecord:
+    """Return the record of a best trial beside a Dummy baseline and its test scores.
+
+    data: that it was fitted on, None if it fitted nothing; test: its scores on the test rows if a
+    gate has opened them; folder: of the run, gets a file of raw training rows as an example.
+    """
+    return BestRecord(
+        experiment=record.experiment,
+        node_id=record.node_id,
+        baseline={} if data is None else _defined(baseline(data, metrics), metrics),
+        test={} if test is None else _defined(test, metrics),
+        example=None if data is None else _example(data, folder),
+    )
+
+
+def _defined(scores: Scores, metrics: Mapping[str, Metric]) -> dict[str, float]:
+    """Return the scores to record beside a trial's own, without those that these rows do not define."""
+    found: dict[str, float] = {}
+    for metric in metrics.values():
+        try:
+            found |= scores.values([metric.name]) if metric.logged else {}
+        except Exception:  # noqa: BLE001, S112  # a @metric is user code, and nothing is decided by it here
+            continue
+    return found
+
+
+def _example(data: Dataset, folder: Path) -> str:
+    path = folder / f"example-{data.name}.json"
+    if not path.exists():
+        rows = data.raw.train.X.head(_EXAMPLE_ROWS).reset_index(drop=True)
+        content = rows.to_json(orient="split", date_format="iso", double_precision=15, default_handler=str)
+        path.write_text(content, "utf-8")
+    return path.name

@@ -94,7 +94,7 @@ class TrialResult:
     def validation(self) -> Scores:
         """Scores on the validation rows, from the predictions the trial kept."""
         if "validation" not in self._known:
-            kept = self._kept("predictions")
+            kept = Predictions.load(self._path("predictions"))
             self._known["validation"] = self._scores("validation", self._dataset.validation, kept)
         return self._known["validation"]
 
@@ -142,27 +142,11 @@ class TrialResult:
             )
         return self._archive.run / self._record.files[file]
 
-    def _kept(self, file: str) -> Predictions:
-        with np.load(self._path(file)) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
-        return Predictions(
-            labels=found["labels"], probability=found.get("probability"), ranking=found.get("ranking")
-        )
-
     def _scores(self, name: str, split: Any, predictions: Predictions | None = None) -> Scores:
-        data = self._dataset
-        return Scores(
-            split=name,
-            dataset=data.name,
-            task=data.task,
-            classes=data.classes,
-            y=split.y,
-            weight=split.weight,
-            predictions=self.model.outputs(split.X) if predictions is None else predictions,
-            metrics=self._archive.metrics,
-            rows=partial(data.rows, name),
-            on_read=partial(self._read, name),
-        )
+        if predictions is None:
+            predictions = self.model.outputs(split.X)
+        read = partial(self._read, name)
+        return Scores.of(self._dataset, name, predictions, self._archive.metrics, on_read=read)
 
     def _read(self, split: str, metric: str, value: float) -> None:
         self._archive.on_read(f"{self._label}.{split}.{metric}", value)

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.results import BestRecord, ContractRecord, GateRecord, RunRecord, TrialRecord
+from harness.results import (
+    BestRecord,
+    ContractRecord,
+    GateRecord,
+    Record,
+    RunRecord,
+    TrialRecord,
+    pack,
+    unpack,
+)
 from harness.store import Store
 
 __tracebackhide__ = True
-
-Record = ContractRecord | TrialRecord | GateRecord | BestRecord
-
-_KINDS: Mapping[str, type[Record]] = {
-    "contract": ContractRecord,
-    "trial": TrialRecord,
-    "gate": GateRecord,
-    "best": BestRecord,
-}
-_NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class RunFolder:
 
     def record(self, record: Record) -> None:
         """Append one record to the journal."""
-        self._journal.append({"kind": _NAMES[type(record)], **record.to_json()})
+        self._journal.append(pack(record))
 
     def finish(self, exit: int, ended: float) -> None:
         """Say that the run came to its end with pytest's exit code, `ended` seconds after 1970."""
@@ -91,14 +90,9 @@ class RunFolder:
             if line.get("kind") == "finished":
                 exit, ended = line.get("exit"), line.get("ended")
                 continue
-            kind = _KINDS.get(str(line.get("kind")))
-            if kind is None:
-                continue
-            try:
-                record: Record = kind.from_json(line)
-            except TypeError:  # a record without a field that this version needs
-                continue
-            found[kind, _name(record)] = record
+            record = unpack(line)
+            if record is not None:
+                found[type(record), _name(record)] = record
         return Records(
             contracts=[r for r in found.values() if isinstance(r, ContractRecord)],
             trials=[r for r in found.values() if isinstance(r, TrialRecord)],

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -242,16 +241,11 @@ class Trial:
         if name not in self._scores:
             split = getattr(data, name)
             self._predictions[name] = outputs(model.estimator, split.X, data, threads=self._bench.threads)
-            self._scores[name] = Scores(
-                split=name,
-                dataset=data.name,
-                task=data.task,
-                classes=data.classes,
-                y=split.y,
-                weight=split.weight,
-                predictions=self._predictions[name],
-                metrics=self._bench.metrics,
-                rows=partial(data.rows, name),
+            self._scores[name] = Scores.of(
+                data,
+                name,
+                self._predictions[name],
+                self._bench.metrics,
                 model=type(model.estimator).__name__,
             )
         return self._scores[name]
@@ -283,13 +277,7 @@ class Trial:
             ) from None
         self._folder().joinpath("model.pkl").write_bytes(content)
         self._files["model"] = f"{self._bench.folder}/model.pkl"
-        kept = self._predictions["validation"]
-        arrays = {
-            name: array
-            for name in ("labels", "probability", "ranking")
-            if (array := getattr(kept, name)) is not None
-        }
-        np.savez(self._folder() / "predictions.npz", allow_pickle=False, **arrays)
+        self._predictions["validation"].save(self._folder() / "predictions.npz")
         self._files["predictions"] = f"{self._bench.folder}/predictions.npz"
 
     def _folder(self) -> Path:

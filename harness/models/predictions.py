@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,17 @@ class Predictions:
     labels: NDArray[Any]
     probability: NDArray[np.floating[Any]] | None = None
     ranking: NDArray[np.floating[Any]] | None = None
+
+    def save(self, path: Path) -> None:
+        """Write the arrays to an .npz file."""
+        arrays = {"labels": self.labels, "probability": self.probability, "ranking": self.ranking}
+        np.savez(path, allow_pickle=False, **{n: a for n, a in arrays.items() if a is not None})
+
+    @classmethod
+    def load(cls, path: Path) -> Predictions:
+        """Return what `save` wrote."""
+        with np.load(path) as arrays:
+            return cls(**{name: arrays[name] for name in arrays.files})
 
 
 def outputs(estimator: Any, X: Any, task: str, n_classes: int | None) -> Predictions:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,15 +32,4 @@ def baseline(dataset: Dataset, metrics: Mapping[str, Metric]) -> Scores:
     predictions = outputs(
         dummy, np.zeros((len(validation.y), 1)), dataset.task, None if classes is None else len(classes)
     )
-    return Scores(
-        split="validation",
-        dataset=dataset.name,
-        task=dataset.task,
-        classes=classes,
-        y=validation.y,
-        weight=validation.weight,
-        predictions=predictions,
-        metrics=metrics,
-        rows=partial(dataset.rows, "validation"),
-        model=type(dummy).__name__,
-    )
+    return Scores.of(dataset, "validation", predictions, metrics, model=type(dummy).__name__)

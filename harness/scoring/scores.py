@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from pandas import DataFrame
 
+from harness.data.dataset import Dataset
 from harness.errors import ScoreError
 from harness.models.model import Predictions
 from harness.scoring import slices
@@ -90,6 +92,33 @@ class Scores:
                 f"{self._estimator} gave {len(predictions.labels):,} predictions for {self._subject}",
                 "it must give one a row",
             )
+
+    @classmethod
+    def of(
+        cls,
+        dataset: Dataset,
+        split: str,
+        predictions: Predictions,
+        metrics: Mapping[str, Metric],
+        *,
+        on_read: Callable[[str, float], None] | None = None,
+        model: str = "",
+    ) -> Scores:
+        """Return the scores of predictions for the "train", "validation" or "test" rows of a data set."""
+        part = getattr(dataset, split)
+        return cls(
+            split=split,
+            dataset=dataset.name,
+            task=dataset.task,
+            classes=dataset.classes,
+            y=part.y,
+            weight=part.weight,
+            predictions=predictions,
+            metrics=metrics,
+            rows=partial(dataset.rows, split),
+            on_read=on_read,
+            model=model,
+        )
 
     def where(self, /, **conditions: Any) -> Scores:
         """Return the scores of the rows that meet every condition.

@@ -59,10 +59,15 @@ def loads(data: bytes) -> Any:
     return _Unpickler(io.BytesIO(data)).load()
 
 
+# No public way leads to it (cloudpickle 3.1). In a version without it, classes are replaced as
+# cloudpickle does by itself, and only tracebacks of gates grow longer.
+_set_state = getattr(cloudpickle.cloudpickle, "_class_setstate", None)
+
+
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module_name: str, global_name: str, /) -> Any:
         found = super().find_class(module_name, global_name)
-        return _complete if found is cloudpickle.cloudpickle._class_setstate else found
+        return _complete if found is _set_state else found
 
 
 def _complete(kind: type, state: tuple[Mapping[str, Any], Any]) -> type:
@@ -71,8 +76,8 @@ def _complete(kind: type, state: tuple[Mapping[str, Any], Any]) -> type:
     cloudpickle recognises a class of this very process, and would give it the methods of the pickled copy,
     whose globals are no longer those of its module.
     """
-    if not all(name in vars(kind) for name in state[0]):
-        cloudpickle.cloudpickle._class_setstate(kind, state)
+    if _set_state is not None and not all(name in vars(kind) for name in state[0]):
+        _set_state(kind, state)
     return kind
 
 

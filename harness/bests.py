@@ -34,25 +34,25 @@ def measured(
     record: TrialRecord,
     data: Dataset | None,
     metrics: Mapping[str, Metric],
-    test: Scores | None,
+    test: Mapping[str, float],
     folder: Path,
 ) -> BestRecord:
     """Return the record of a best trial beside a Dummy baseline and its test scores.
 
-    data: that it was fitted on, None if it fitted nothing; test: its scores on the test rows if a
-    gate has opened them; folder: of the run, gets a file of raw training rows as an example.
+    data: that it was fitted on, None if it fitted nothing; test: its scores on the test rows, none
+    if no gate has opened them; folder: of the run, gets a file of raw training rows as an example.
     """
     return BestRecord(
         experiment=record.experiment,
         node_id=record.node_id,
-        baseline={} if data is None else _defined(baseline(data, metrics), metrics),
-        test={} if test is None else _defined(test, metrics),
+        baseline={} if data is None else defined(baseline(data, metrics), metrics),
+        test=dict(test),
         example=None if data is None else _example(data, folder),
     )
 
 
-def _defined(scores: Scores, metrics: Mapping[str, Metric]) -> dict[str, float]:
-    """Return the scores to record beside a trial's own, without those that these rows do not define."""
+def defined(scores: Scores, metrics: Mapping[str, Metric]) -> dict[str, float]:
+    """Return all scores to record that these rows and predictions define."""
     found: dict[str, float] = {}
     for metric in metrics.values():
         try:

@@ -54,7 +54,7 @@ class Catalogue:
             self._compare("data sets", dataset.name, known.place, dataset.place)
         for value in list(vars(module).values()):
             if isinstance(value, FIXTURE):
-                self._fixtures.add(value.__name__)
+                self._fixtures.add(value.name)
             metric = declared(value, MetricDeclaration)
             if metric is not None:
                 taken = self._metrics.setdefault(metric.name, metric)

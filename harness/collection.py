@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import difflib
+import fnmatch
 import inspect
+import sys
 import unittest
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -80,7 +82,7 @@ class _Collector(pytest.Collector):
         return bool(super().istestfunction(obj, name))  # type: ignore[misc]
 
     def istestclass(self, obj: object, name: str) -> bool:
-        if name.startswith("Experiment"):
+        if name.startswith(("Experiment", "Gate")):
             return inspect.isclass(obj) and not inspect.isabstract(obj) and self._own(obj, name)
         return bool(super().istestclass(obj, name))  # type: ignore[misc]
 
@@ -121,9 +123,14 @@ class ExperimentModule(_Collector, pytest.Module):
         return children
 
     def _own(self, obj: Any, name: str) -> bool:
-        # An experiment that a file imports belongs to the file that defines it. What has another
-        # name came from a decorator without functools.wraps: it must not be lost.
-        return obj.__module__ == self.obj.__name__ or getattr(obj, "__name__", None) != name
+        # What has another name came from a decorator without functools.wraps: it must not be lost.
+        if obj.__module__ == self.obj.__name__ or getattr(obj, "__name__", None) != name:
+            return True
+        # What an experiment file defines is collected there, and not where it is imported; from any
+        # other file it would be collected nowhere.
+        home = Path(getattr(sys.modules.get(obj.__module__), "__file__", None) or "")
+        patterns = self.config.getini("experiment_files")
+        return not any(fnmatch.fnmatch(home.name, pattern) for pattern in patterns)
 
     def _contracts(self) -> Iterator[pytest.Function]:
         for declaration in loaders(self.obj):
@@ -187,18 +194,27 @@ def _preparation(declaration: DatasetDeclaration) -> Callable[..., None]:
 
 def _refuse_shadowed(path: Path) -> None:
     """Refuse a second definition of a name: Python keeps only the last, silently."""
-    body = ast.parse(path.read_bytes(), filename=str(path)).body
-    names = Counter(node.name for node in body if isinstance(node, ast.FunctionDef))
-    for node in body:
-        if not isinstance(node, ast.FunctionDef) or names[node.name] == 1:
+    tree = ast.parse(path.read_bytes(), filename=str(path))
+    for node in ast.walk(tree):
+        for block in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
+            if isinstance(block, list):
+                _refuse_twins(
+                    path, [n for n in block if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+                )
+
+
+def _refuse_twins(path: Path, functions: list[ast.FunctionDef | ast.AsyncFunctionDef]) -> None:
+    names = Counter(function.name for function in functions)
+    for function in functions:
+        if names[function.name] == 1:
             continue
-        decorators = {_decorator(d) for d in node.decorator_list}
-        kind = "data set" if "dataset" in decorators else node.name.split("_")[0]
-        if kind == "data set" or node.name.startswith((EXPERIMENT, GATE)):
-            lines = [n.lineno for n in body if isinstance(n, ast.FunctionDef) and n.name == node.name]
+        decorators = {_decorator(decorator) for decorator in function.decorator_list}
+        kind = "data set" if "dataset" in decorators else function.name.split("_")[0]
+        if kind == "data set" or function.name.startswith((EXPERIMENT, GATE)):
+            lines = [str(twin.lineno) for twin in functions if twin.name == function.name]
             raise DeclarationError(
-                f"{path.name} defines the {kind} {node.name!r} {len(lines)} times, in lines "
-                f"{', '.join(map(str, lines))}",
+                f"{path.name} defines the {kind} {function.name!r} {len(lines)} times, in lines "
+                f"{', '.join(lines)}",
                 "only the last would count: rename or remove the others",
             )
 

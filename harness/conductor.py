@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Generator, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import pytest
 
 from harness.catalogue import Catalogue
 from harness.collection import ExperimentModule, requested, role
-from harness.errors import HarnessError
+from harness.errors import HarnessError, StoreError
 from harness.selection import contracts, widen
 from harness.settings import Settings
 
@@ -94,8 +95,8 @@ class Conductor:
         if not self._added:
             return []
         gates = sum(role(item) == "gate" for item in items)
-        needing = f"{gates} gate{'s' * (gates != 1)}" if gates else "the selection"
-        return [f"selected as well, for {needing}: {self._added} contracts and trials"]
+        needing = f", for {gates} gate{'s' * (gates != 1)}" if gates else ""
+        return [f"selected as well{needing}: {self._added} contracts and trials"]
 
     # Running
 
@@ -181,9 +182,18 @@ class Conductor:
         if self.run is None or role(pyfuncitem) not in ("trial", "gate"):
             return (yield)
         self.run.seed_again(pyfuncitem)
-        if role(pyfuncitem) == "gate":
-            return (yield)
         from harness.run import TRIAL, fail
+
+        if role(pyfuncitem) == "gate":
+            returned = False
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", pytest.PytestReturnNotNoneWarning)
+                try:
+                    return (yield)
+                except pytest.PytestReturnNotNoneWarning:
+                    returned = True
+            if returned:
+                fail(f"{pyfuncitem.name} returned a value, which nobody reads; a gate judges by assert")
 
         trial = pyfuncitem.stash.get(TRIAL, None)
         if trial is None:
@@ -216,6 +226,7 @@ class Conductor:
         if role(item) == "contract" and report.skipped:
             # Everything that needs the data would be skipped, and the run be green.
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+            vars(report).pop("wasxfail", None)
             report.outcome = "failed"
             report.longrepr = f"{reason}: data cannot be skipped, skip the experiments that need it instead"
         observe(item, call, report)
@@ -231,35 +242,53 @@ class Conductor:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         payload = getattr(report, PAYLOAD, None)
         if payload is not None and self.run is not None:
-            self.run.take_packed(payload)
+            try:
+                self.run.take_packed(payload)
+            except StoreError as error:  # a full disk: what comes next could not be kept either
+                self.run.session.shouldstop = str(error)
 
     # Reporting
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, exitstatus: int) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if self.run is None:
             return
-        from harness.report import Line, lines, tracked
-        from harness.tracking import deliver, prune, view_command
+        from harness.report import Line, lines
 
         run = self.run
-        run.finish(int(exitstatus))
+        closing: list[Line] = []
+        try:
+            run.finish(int(exitstatus))
+            closing = self._deliver(run, exitstatus)
+        except StoreError as error:  # a full disk
+            closing = [Line(str(error), {"red": True})]
+            if exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self._summary = lines(
             list(run.contracts.values()),
             {name: run.results_of(name) for name in run.experiments},
             run.bests,
             list(run.gates.values()),
+            {name: len(items) for name, items in run.experiments.items()},
         )
+        if closing:
+            self._summary += [Line(""), *closing]
+
+    def _deliver(self, run: Run, exitstatus: int) -> list[Line]:
+        """Give MLflow what it lacks; return what the summary says of it."""
+        from harness.report import Line, tracked
+        from harness.tracking import deliver, prune, view_command
+
+        said: list[Line] = []
         if not self.settings.tracking:
             run.folder.withhold()
-            prune(run.store)
-            return
-        root = self.settings.root
-        if exitstatus == pytest.ExitCode.INTERRUPTED:  # who pressed Ctrl-C does not wait for MLflow
-            self._summary += [Line(""), Line("MLflow: the next run or `harness sync` delivers this one")]
+        elif exitstatus == pytest.ExitCode.INTERRUPTED:  # who pressed Ctrl-C does not wait for MLflow
+            return [Line("MLflow: the next run or `harness sync` delivers this one")]
         else:
-            self._summary += [Line(""), *tracked(deliver(run.store, root=root), view_command(root))]
-            prune(run.store)
+            root = self.settings.root
+            said = tracked(deliver(run.store, root=root), view_command(root))
+        prune(run.store)
+        return said
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._summary:

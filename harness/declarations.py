@@ -193,7 +193,7 @@ def dataset(
     return decorate
 
 
-def features(function: Function) -> Any:
+def features(function: Function | None = None, /) -> Any:
     """Make a fixture of a function that returns an unfitted scikit-learn transformer.
 
     The function receives one data set or the result of other features by name, and hyperparameters
@@ -202,6 +202,8 @@ def features(function: Function) -> Any:
     transformed splits, fitted once per data and parameter values. While the function runs,
     `.validation` and `.test` raise `LeakageError`.
     """
+    if function is None:  # @features()
+        return features
     function = _needs_function(function, "features")
     record = FeaturesDeclaration(name=function.__name__, function=function)
 
@@ -222,7 +224,7 @@ def features(function: Function) -> Any:
     return pytest.fixture(name=function.__name__)(transformed)
 
 
-def grid(**values: Sequence[Any]) -> Callable[[Function], Function]:
+def grid(*misplaced: object, **values: Sequence[Any]) -> Callable[[Function], Function]:
     """Run the experiment once for every combination of the given lists.
 
     Combinations come in declared order, the last list fastest, with ids such as
@@ -230,6 +232,10 @@ def grid(**values: Sequence[Any]) -> Callable[[Function], Function]:
     An empty list, equal values, or a name that neither the experiment nor its features take is an
     error of that experiment at collection.
     """
+    if misplaced:
+        raise DeclarationError(
+            f"@grid was given {misplaced[0]!r} without a name", "write @grid(name=[value, …])"
+        )
 
     def decorate(function: Function) -> Function:
         function = _needs_function(function, "grid(…)")

@@ -62,8 +62,9 @@ class Materials:
         check_declaration(declaration)
         seed(self._seed, "load", declaration.name)
         frame = declaration.loader(**fixtures)
-        verdict = self._judge(declaration, frame)
-        prepared = prepare(declaration, frame, self._store)
+        content = digest_frame(frame, declaration.name)
+        verdict = self._judge(declaration, frame, content)
+        prepared = prepare(declaration, frame, self._store, content)
         self._prepared[declaration.name] = prepared
         return ContractRecord(
             node_id="",
@@ -80,10 +81,9 @@ class Materials:
             seconds=time.perf_counter() - started,
         )
 
-    def _judge(self, declaration: DatasetDeclaration, frame: Any) -> Verdict | None:
+    def _judge(self, declaration: DatasetDeclaration, frame: Any, digest: str) -> Verdict | None:
         if declaration.contract is None:
             return None
-        digest = digest_frame(frame, declaration.name)
         verdict = check(
             frame,
             contract=declaration.contract,

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 
 from harness.bests import best
 from harness.data.dataset import Dataset
-from harness.errors import ResultError
+from harness.errors import ResultError, ScoreError
 from harness.models.model import Model
 from harness.models.pickling import loads
 from harness.models.predictions import Predictions
@@ -56,6 +56,14 @@ class TrialResult:
     def __repr__(self) -> str:
         return f"{self._label}({_text(self._params)})"
 
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise ScoreError(
+            f"{self._label} has no {name!r}",
+            f"a score is read from its split: {self._label}.validation.{name}, in gates .best.test.{name}",
+        )
+
     @property
     def params(self) -> dict[str, Any]:
         """Hyperparameters by name."""
@@ -87,7 +95,8 @@ class TrialResult:
     def train(self) -> Scores:
         """Scores on the training rows."""
         if "train" not in self._known:
-            self._known["train"] = self._scores("train", self._dataset.train)
+            kept = Predictions.load(self._path("train_predictions"))
+            self._known["train"] = self._scores("train", self._dataset.train, kept)
         return self._known["train"]
 
     @property
@@ -137,7 +146,8 @@ class TrialResult:
         self._dataset  # noqa: B018  # says why there is none
         if file not in self._record.files:
             raise ResultError(
-                f"{self._label}({_text(self._params)}) {self._record.outcome}, so it has no {file}",
+                f"{self._label}({_text(self._params)}) {self._record.outcome}, "
+                f"so it has no {file.removeprefix('train_')}",
                 "judge finished trials: those whose .outcome is 'passed'",
             )
         return self._archive.run / self._record.files[file]
@@ -194,6 +204,12 @@ class ExperimentResult:
         if self._known is None:  # only now: a gate that was given the experiment may run much later
             self._known = sorted(self._load(), key=lambda record: record.index)
         return self._known
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):  # copy and pickle ask for such names before there is anything
+            raise AttributeError(name)
+        where = f".best.{name}" if hasattr(BestTrial, name) else ".best, .trials or .frame"
+        raise ScoreError(f"{type(self).__name__} {self.name!r} has no {name!r}", f"read {where}")
 
     @property
     def judged(self) -> BestTrial | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -84,6 +85,29 @@ def parameters(item: pytest.Item) -> dict[str, Any]:
     return dict(callspec.params) if callspec is not None else {}
 
 
+def _plain_parameters(item: pytest.Item) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in parameters(item).items()}
+
+
+def _recorded(item: pytest.Item) -> dict[str, Any]:
+    return item.stash[PARAMS] if PARAMS in item.stash else _plain_parameters(item)
+
+
+PARAMS = pytest.StashKey[dict[str, Any]]()
+"""Hyperparameters as JSON, from before the trial could change them."""
+
+
+def own_parameters(item: pytest.Item) -> None:
+    """Give an item copies of its parameters: what it does to them is not another trial's business."""
+    item.stash[PARAMS] = _plain_parameters(item)
+    callspec = getattr(item, "callspec", None)
+    for name, value in parameters(item).items():
+        try:
+            callspec.params[name] = copy.deepcopy(value)  # type: ignore[union-attr]
+        except Exception:  # noqa: BLE001, S112  # copying runs code of the value's class
+            continue
+
+
 def _plain(value: Any) -> Any:
     """Return a value that survives JSON unchanged, or its repr."""
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
@@ -108,7 +132,7 @@ def trial_record(item: pytest.Item, report: pytest.TestReport, known: Mapping[st
         experiment=experiment_name(item),
         index=item.stash[INDEX],
         id=callspec.id if callspec is not None else "",
-        params={name: _plain(value) for name, value in parameters(item).items()},
+        params=_recorded(item),
         outcome=verdict,
         message=message,
         started=phases[0].started,

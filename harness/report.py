@@ -39,9 +39,18 @@ def lines(
     experiments: Mapping[str, Sequence[TrialRecord]],
     bests: Mapping[str, BestRecord],
     gates: Sequence[GateRecord],
+    planned: Mapping[str, int] | None = None,
 ) -> list[Line]:
-    """Return the table of data sets, experiments and gates, none longer than 80 characters."""
-    parts = [list(_contracts(contracts)), list(_experiments(experiments, bests)), list(_gates(gates))]
+    """Return the table of data sets, experiments and gates, none longer than 80 characters.
+
+    planned: number of selected trials by experiment, of which some may not have run.
+    """
+    counts = {name: len(records) for name, records in experiments.items()} | dict(planned or {})
+    parts = [
+        list(_contracts(contracts)),
+        list(_experiments(experiments, bests, counts)),
+        list(_gates(gates)),
+    ]
     shown: list[Line] = []
     for part in filter(None, parts):
         if shown:
@@ -94,9 +103,13 @@ def _contracts(contracts: Sequence[ContractRecord]) -> Iterator[Line]:
 
 
 def _experiments(
-    experiments: Mapping[str, Sequence[TrialRecord]], bests: Mapping[str, BestRecord]
+    experiments: Mapping[str, Sequence[TrialRecord]],
+    bests: Mapping[str, BestRecord],
+    planned: Mapping[str, int],
 ) -> Iterator[Line]:
-    table = {name: _cells(name, records, bests) for name, records in experiments.items() if records}
+    table = {
+        name: _cells(name, records, bests, planned[name]) for name, records in experiments.items() if records
+    }
     if not table:
         return
     heads = ("trials", "objective", "best", "baseline")
@@ -115,13 +128,15 @@ def _experiments(
         if found is not None:
             yield from _best(found)
         yield from _unfinished(experiments[name])
+        if planned[name] > len(experiments[name]):
+            yield Line(f"  {planned[name] - len(experiments[name])} not run", _YELLOW)
 
 
 def _cells(
-    name: str, records: Sequence[TrialRecord], bests: Mapping[str, BestRecord]
+    name: str, records: Sequence[TrialRecord], bests: Mapping[str, BestRecord], planned: int
 ) -> tuple[str, str, str, str]:
     finished = sum(record.finished for record in records)
-    count = str(finished) if finished == len(records) else f"{finished}/{len(records)}"
+    count = str(finished) if finished == planned else f"{finished}/{planned}"
     found = best(records)
     if found is None or found.value is None:
         return count, _objective(records), "", ""

@@ -101,13 +101,18 @@ class TrialRecord(JsonRecord):
     started: float = 0.0
     seconds: float = 0.0
     """Set-up, call and tear-down."""
+    estimator: str | None = None
+    """Class of the fitted estimator."""
+    features: Sequence[str] = field(default_factory=list)
+    """Names of the features functions that the rows went through, in order."""
     fit_seconds: float | None = None
     peak_memory: int | None = None
     """Highest resident bytes of the process during the fit."""
     output: str = ""
     """Captured stdout and stderr."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Path within the run's folder by role: "model", "predictions", or "artifact/NAME"."""
+    """Path within the run's folder by role: "model", "predictions" (validation rows), "train_predictions"
+    or "artifact/NAME"; of all but the best trial, the model and the latter are dropped after the run."""
 
     @property
     def finished(self) -> bool:
@@ -116,11 +121,11 @@ class TrialRecord(JsonRecord):
 
     @property
     def value(self) -> float | None:
-        """The objective's value on the validation rows, or as logged; None without one."""
+        """The objective's value, as logged or else on the validation rows; None without one."""
         if self.objective is None:
             return None
-        logged = self.logged.get(self.objective)
-        return self.scores.get("validation", {}).get(self.objective, logged)
+        score = self.scores.get("validation", {}).get(self.objective)
+        return self.logged.get(self.objective, score)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

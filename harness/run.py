@@ -14,7 +14,7 @@ import pytest
 import harness
 from harness.backends.base import Backend
 from harness.backends.local import InProcess
-from harness.bests import best, measured
+from harness.bests import best, defined, measured
 from harness.catalogue import Catalogue
 from harness.collection import DATASET, INDEX, experiment_name, requested, role
 from harness.data.dataset import Dataset
@@ -30,7 +30,13 @@ from harness.models.threads import available
 from harness.objectives import check
 from harness.outcomes import Archive, ExperimentResult
 from harness.provenance import commit, project_name
-from harness.recorder import broken_contract, gate_record, parameters, trial_record
+from harness.recorder import (
+    broken_contract,
+    gate_record,
+    own_parameters,
+    parameters,
+    trial_record,
+)
 from harness.results import (
     BestRecord,
     ContractRecord,
@@ -100,6 +106,7 @@ class Run:
         }
         self._results: dict[str, ExperimentResult] = {}
         self._readings: dict[str, float] = {}
+        self._tested: dict[str, dict[str, float]] = {}
 
     def _refuse_objectives(self) -> None:
         for name, items in self.experiments.items():
@@ -215,12 +222,13 @@ class Run:
     def blocked(self, item: pytest.Item) -> str | None:
         """Return why an item cannot run: a contract that is broken."""
         for name in self.datasets_of(item):
-            if not self.materials.prepared(name):
+            if name in self.contracts and self.contracts[name].outcome == "broken":
                 return f"contract {name} is broken"
         return None
 
     def begin(self, item: pytest.Item) -> None:
-        """Make ready for an item: seed, and open the seal for a gate."""
+        """Make ready for an item: parameters of its own, seed, and the seal open for a gate."""
+        own_parameters(item)
         self._seed(item)
         if role(item) == "gate":
             self.materials.seal.opened_by = item.nodeid
@@ -265,6 +273,7 @@ class Run:
                 made = item.stash.get(TRIAL, None)
                 return trial_record(item, report, made.outcome if made else {})
             case "gate":
+                self._measure(item)
                 opened = [d for d, gate in self.materials.seal.openings if gate == item.nodeid]
                 return gate_record(item, judged(self.catalogue, item), self._readings, opened)
             case "contract":
@@ -273,6 +282,14 @@ class Run:
                 violations: tuple[str, ...] = item.stash.get(VIOLATIONS, ())
                 return broken_contract(item, violations)
         return None
+
+    def _measure(self, item: pytest.Item) -> None:
+        """Take all scores on test rows that a gate has opened, while they are open."""
+        for name in judged(self.catalogue, item):
+            result = self._results.get(name)
+            test = result.judged.tested if result and result.judged else None
+            if test is not None and name not in self._tested:
+                self._tested[name] = defined(test, self.metrics[name])
 
     def evidence(self, item: pytest.Item) -> list[tuple[str, str]]:
         """Return what a failing gate shows besides its assertion: the best trials it judged."""
@@ -311,12 +328,12 @@ class Run:
             if found is not None:
                 keep.add(found.node_id)
                 data = self._dataset(found.dataset) if found.dataset else None
-                result = self._results.get(name)
-                test = result.judged.tested if result and result.judged else None
+                test = self._tested.get(name, {})
                 self.take(measured(found, data, self.metrics[name], test, self.folder.path))
         for record in self.trials.values():
-            if record.node_id not in keep and "model" in record.files:
-                (self.folder.path / record.files["model"]).unlink(missing_ok=True)
+            for role_ in ("model", "train_predictions") if record.node_id not in keep else ():
+                if role_ in record.files:
+                    (self.folder.path / record.files[role_]).unlink(missing_ok=True)
         self.folder.finish(exit, time.time())
 
 

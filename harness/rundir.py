@@ -114,6 +114,14 @@ class RunFolder:
         except FileNotFoundError:
             return 0
 
+    @property
+    def written(self) -> float:
+        """When the journal was last written, in seconds since 1970; the start of a run without one."""
+        try:
+            return self._journal.path.stat().st_mtime
+        except FileNotFoundError:
+            return self.run.started
+
     def settle(self, size: int) -> None:
         """Say that the first `size` bytes of the journal have been delivered whole."""
         self._delivered.append({"settled": size})

@@ -43,33 +43,38 @@ class Store:
 
     @contextmanager
     def folder(self, *parts: str) -> Iterator[Path]:
-        """Fill a folder that appears under its name only when the block ends without an error."""
+        """Fill a folder that appears under its name only when the block ends without an error.
+
+        Raises StoreError for every OSError, also of the block.
+        """
         target = self.path(*parts)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=target.parent))
-        try:
-            yield draft
-            while not _renamed(draft, target):
-                _remove(target)  # an older one, or one that another process has just finished
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+        with _told(self.root):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=target.parent))
+            try:
+                yield draft
+                while not _renamed(draft, target):
+                    _remove(target)  # an older one, or one that another process has just finished
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
 
     def write_bytes(self, data: bytes, *parts: str) -> Path:
-        """Write one file, whole or not at all."""
+        """Write one file, whole or not at all; raise StoreError if it cannot be written."""
         target = self.path(*parts)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, draft = tempfile.mkstemp(prefix=".draft-", dir=target.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            Path(draft).replace(target)
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
+        with _told(self.root):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, draft = tempfile.mkstemp(prefix=".draft-", dir=target.parent)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(data)
+                Path(draft).replace(target)
+            except BaseException:
+                Path(draft).unlink(missing_ok=True)
+                raise
         return target
 
     def write_json(self, value: Any, *parts: str) -> Path:
-        """Write a JSON file, whole or not at all."""
+        """Write a JSON file, whole or not at all; raise StoreError if it cannot be written."""
         return self.write_bytes(json.dumps(value, indent=1).encode(), *parts)
 
     def read_json(self, *parts: str) -> Any | None:
@@ -81,7 +86,22 @@ class Store:
 
     def journal(self, *parts: str) -> Journal:
         """Return the journal at a path."""
-        return Journal(self.path(*parts))
+        return Journal(self.path(*parts), self.root)
+
+
+@contextmanager
+def _told(root: Path) -> Iterator[None]:
+    """Turn what the system says, such as that the disk is full, into a StoreError with a remedy."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise StoreError(
+            f"the store {root} cannot be written: {error.strerror or error}{where}",
+            "free space or make it writable, or name another folder with -o experiment_store=FOLDER",
+        ) from error
 
 
 def _renamed(draft: Path, target: Path) -> bool:
@@ -104,16 +124,20 @@ def _remove(target: Path) -> None:
 class Journal:
     """JSON lines that are only ever appended to; a torn last line is left out when read."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, root: Path) -> None:
         self.path = path
+        self._root = root  # of the store
 
     def append(self, record: dict[str, Any]) -> None:
-        """Add one record and hand it to the operating system before returning."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab+") as file:
+        """Add one record and hand it to the operating system before returning; StoreError if it cannot."""
+        with _told(self._root), self._opened() as file:
             if file.tell() and not self._ends_with_newline(file):
                 file.write(b"\n")  # a writer died inside its line: end it, or this one is lost too
             file.write(json.dumps(record).encode() + b"\n")
+
+    def _opened(self) -> Any:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return self.path.open("ab+")
 
     @staticmethod
     def _ends_with_newline(file: Any) -> bool:

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from harness.data.dataset import Dataset
 from harness.declarations import ExperimentDeclaration
-from harness.errors import EstimatorError, HarnessError, ScoreError
+from harness.errors import EstimatorError, HarnessError, ScoreError, SealedError, StoreError
 from harness.models.estimators import Fit, fit, outputs
 from harness.models.model import Model
 from harness.models.pickling import dumps
@@ -25,6 +25,10 @@ from harness.scoring.metrics import Metric, default_objective, objective
 from harness.scoring.scores import Scores
 
 __tracebackhide__ = True
+
+
+PREDICTIONS = {"predictions": "validation", "train_predictions": "train"}
+"""Splits whose predictions a trial keeps, by the role of their file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,7 @@ class Trial:
         self._model: Model | None = None
         self._fit: Fit | None = None
         self._scores: dict[str, Scores] = {}
+        self._content = b""
         self._predictions: dict[str, Predictions] = {}
         self._outcome: dict[str, Any] = {}
 
@@ -80,11 +85,12 @@ class Trial:
         curves: keep the validation score of every boosting round (XGBoost, LightGBM).
 
         Returns the same estimator, fitted. OpenMP and BLAS are bounded to the trial's threads; an
-        explicit `n_jobs` wins. A second call replaces the first model.
+        explicit `n_jobs` wins. The model is kept as it is when this returns; a second call, or
+        `trial.use`, replaces it.
 
         Raises EstimatorError for an estimator that cannot be used with this data.
         """
-        self._take(data, "fit")
+        self._take(estimator, data, "fit")
         self._fit = fit(estimator, data, threads=self._bench.threads, curves=curves)
         self._keep(self._fit.estimator, data)
         return self._fit.estimator
@@ -97,7 +103,7 @@ class Trial:
 
         Raises EstimatorError if it has no `predict` or predicts something else.
         """
-        self._take(data, "use")
+        self._take(model, data, "use")
         if not callable(getattr(model, "predict", None)) or isinstance(model, type):
             raise EstimatorError(
                 f"trial.use was given {model!r}, a {type(model).__name__} without predict",
@@ -115,6 +121,15 @@ class Trial:
     def validation(self) -> Scores:
         """Scores on the validation rows."""
         return self._split("validation")
+
+    @property
+    def test(self) -> NoReturn:
+        """Raise SealedError: only gates see test rows."""
+        name = self._data.name if self._data else "its data"
+        raise SealedError(
+            f"trial.test: the test rows of {name} are sealed",
+            "judge by trial.validation, or write a gate_* function that reads .best.test",
+        )
 
     def log(self, **metrics: float) -> None:
         """Record numbers of the trial's own; a name may serve as objective."""
@@ -179,7 +194,13 @@ class Trial:
             self._demand(wanted)
         self._outcome = self._describe(wanted, self._measured(wanted))
         if self._model is not None:
-            self._save(self._model)
+            try:
+                self._save()
+            except OSError as error:
+                raise StoreError(
+                    f"the model of this trial cannot be stored: {error.strerror or error}",
+                    "free space, or name another folder with -o experiment_store=FOLDER",
+                ) from None
             self._outcome["files"] = dict(self._files)
 
     def abandon(self) -> None:
@@ -215,10 +236,16 @@ class Trial:
             "curves": {name: list(curve) for name, curve in done.curves.items()} if done else {},
             "fit_seconds": done.seconds if done else None,
             "peak_memory": done.peak_memory if done else None,
+            "estimator": type(self._model.estimator).__name__ if self._model else None,
+            "features": list(self._data.features) if self._data else [],
             "files": dict(self._files),
         }
 
-    def _take(self, data: Any, verb: str) -> None:
+    def _take(self, estimator: Any, data: Any, verb: str) -> None:
+        if isinstance(estimator, Dataset):
+            raise EstimatorError(
+                f"trial.{verb} was given the data first", f"write trial.{verb}(estimator, {estimator.name})"
+            )
         if not isinstance(data, Dataset):
             raise EstimatorError(
                 f"trial.{verb}(…, data) was given a {type(data).__name__}",
@@ -228,8 +255,11 @@ class Trial:
     def _keep(self, estimator: Any, data: Dataset) -> None:
         self._data = data
         self._scores.clear()
+        # Pickled and scored as it is now: whoever fits the estimator once more has another model.
         self._model = Model.of(estimator, data)
-        self.validation  # noqa: B018  # predictions that cannot work fail here, at the user's line
+        self._content = self._pickled(self._model)
+        self._split("validation")
+        self._split("train")
 
     def _split(self, name: str) -> Scores:
         data, model = self._data, self._model
@@ -266,19 +296,22 @@ class Trial:
                 f"call trial.fit(estimator, data), trial.use(model, data) or trial.log({wanted.name}=…)",
             )
 
-    def _save(self, model: Model) -> None:
-        assert self._data is not None
+    def _pickled(self, model: Model) -> bytes:
         try:
-            content = dumps(model, self._bench.project)
+            return dumps(model, self._bench.project)
         except Exception as error:  # noqa: BLE001  # pickling runs code of every class in the model
             raise EstimatorError(
                 f"the fitted {type(model.estimator).__name__} cannot be kept: {error}",
-                "define its functions and classes at module level and hold no open files or locks",
+                "let its functions hold plain values: no data set, no open file, no lock",
             ) from None
-        self._folder().joinpath("model.pkl").write_bytes(content)
+
+    def _save(self) -> None:
+        folder = self._folder()
+        folder.joinpath("model.pkl").write_bytes(self._content)
         self._files["model"] = f"{self._bench.folder}/model.pkl"
-        self._predictions["validation"].save(self._folder() / "predictions.npz")
-        self._files["predictions"] = f"{self._bench.folder}/predictions.npz"
+        for role, split in PREDICTIONS.items():
+            self._predictions[split].save(folder / f"{role}.npz")
+            self._files[role] = f"{self._bench.folder}/{role}.npz"
 
     def _folder(self) -> Path:
         folder = self._bench.run / self._bench.folder

@@ -46,7 +46,8 @@ def consistent(path):
     kept = {best.node_id for best in found.bests}
     for trial in found.trials:
         for role, file in trial.files.items():
-            assert (run.path / file).exists() == (role != "model" or trial.node_id in kept)
+            dropped = role in ("model", "train_predictions") and trial.node_id not in kept
+            assert (run.path / file).exists() == (not dropped)
     for folder in ("data", "sealed"):
         for entry in Store(store).path(folder).glob("*"):
             assert (entry / "meta.json").exists()

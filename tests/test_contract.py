@@ -90,7 +90,7 @@ def test_data_that_meet_every_expectation_pass(desk: Desk, people: pd.DataFrame)
     verdict = desk.judge(people, AGE, rule("column_values_to_be_of_type", column="name", type_="str"))
 
     assert (verdict.word, verdict.broken, verdict.violations) == ("passed", False, ())
-    assert (verdict.evaluated, verdict.expectations, verdict.cached) == (2, 2, False)
+    assert (verdict.expectations, verdict.cached) == (2, False)
 
 
 def test_one_wrong_cell_breaks_the_contract_and_is_found_by_its_position(
@@ -222,7 +222,7 @@ def test_a_rule_on_a_missing_column_could_not_be_evaluated_and_breaks(
     (violation,) = verdict.violations
     assert verdict.broken
     assert violation.reason == "the data has no column 'age', did you mean 'Age'?"
-    assert (violation.unexpected, violation.examples, verdict.evaluated) == (None, (), 0)
+    assert (violation.unexpected, violation.examples) == (None, ())
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,54 @@ def test_a_rule_that_raises_could_not_be_evaluated(
     assert verdict.broken
     assert violation.reason == "Great Expectations raised an exception"
     assert said in " ".join(violation.examples)
-    assert verdict.evaluated == 1
+
+
+NOBODY = {"type": "comparison", "column": {"name": "age"}, "operator": ">", "parameter": 99}
+
+
+@pytest.mark.parametrize("severity", ["critical", "warning", "info"])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        rule("column_values_to_be_between", column="none", min_value=1),
+        rule("column_values_to_be_in_set", column="none", value_set=[1]),
+        rule("column_values_to_be_unique", column="none"),
+        rule("column_pair_values_a_to_be_greater_than_b", column_A="none", column_B="none"),
+        rule("compound_columns_to_be_unique", column_list=["none", "none2"]),
+        rule("column_values_to_be_between", column="age", min_value=1, row_condition=NOBODY),
+        rule("multicolumn_sum_to_equal", column_list=["age", "pay"], sum_total=1, row_condition=NOBODY),
+    ],
+    ids=lambda entry: entry["type"],
+)
+def test_a_rule_that_had_no_value_to_judge_could_not_be_evaluated_and_breaks(
+    desk: Desk, people: pd.DataFrame, entry: dict[str, object], severity: str
+) -> None:
+    people[["none", "none2"]] = np.nan
+    verdict = desk.judge(people, {**entry, "severity": severity})
+
+    (violation,) = verdict.violations
+    assert verdict.broken
+    assert violation.reason == "no value was evaluated"
+    assert violation.text.endswith("): no value was evaluated")
+    assert (violation.unexpected, violation.total, violation.examples) == (0, 0, ())
+    assert desk.kept() == []
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        rule("column_values_to_be_null", column="none"),
+        rule("column_values_to_be_null", column="age", row_condition=NOBODY),
+        rule("column_values_to_not_be_null", column="age", row_condition=NOBODY),
+        rule("column_values_to_be_between", column="one", min_value=1),
+    ],
+    ids=["null", "null-of-no-rows", "not-null-of-no-rows", "one-value"],
+)
+def test_rules_on_nulls_and_on_a_single_value_hold(
+    desk: Desk, people: pd.DataFrame, entry: dict[str, object]
+) -> None:
+    people["none"], people["one"] = np.nan, [np.nan, 1, np.nan, np.nan]
+    assert desk.judge(people, entry).word == "passed"
 
 
 def test_notes_are_the_owners_words(desk: Desk, people: pd.DataFrame) -> None:
@@ -506,7 +553,7 @@ def test_a_passed_verdict_is_not_evaluated_twice(
     second = desk.check(people)
 
     assert (first.cached, second.cached, second.word) == (False, True, "passed")
-    assert second.evaluated == 1
+    assert second.expectations == 1
 
 
 def test_a_kept_warning_has_its_text_and_no_example(

@@ -51,7 +51,7 @@ def test_the_suite_is_true_of_the_data(name: str, judge: Callable[..., Verdict])
     verdict = judge(name, data(name))
 
     assert verdict.word == "passed", render(verdict, dataset=name, examples=3)
-    assert verdict.evaluated == len(suite(name)["expectations"])
+    assert verdict.expectations == len(suite(name)["expectations"])
 
 
 @pytest.mark.parametrize("name", SUITES)

@@ -197,6 +197,25 @@ def test_other_rows_or_columns_are_refused(function, message):
         step(function)(ROWS, ROWS.index)
 
 
+@pytest.mark.parametrize("labels", [[2, 0, 1], [1, 0, 2]])
+def test_a_new_index_that_looks_like_another_order_is_refused(labels):
+    rows = ROWS.set_axis(labels, axis=0)
+
+    for function in (lambda X: X.sort_index(), lambda X: X.reset_index(drop=True)):
+        with pytest.raises(
+            OutputError, match=r"in another order, or a new index .* \(keep the index, or give"
+        ):
+            step(function)(rows, rows.index)
+    assert_frame_equal(step()(rows, rows.index), rows)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2], [0, 1, 5], [1, "a", 0], [1, 1, 0]])
+def test_a_new_index_that_cannot_be_another_order_is_replaced(labels):
+    rows = ROWS.set_axis(labels, axis=0)
+
+    assert_frame_equal(step(lambda X: X.reset_index(drop=True))(rows, rows.index), rows)
+
+
 def test_steps_are_applied_in_order():
     raw = toy(numeric())
     doubled = step(lambda X: X * 2, names=list("abc"))

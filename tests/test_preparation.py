@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
+from harness.data import table
 from harness.data.dataset import Dataset, Seal
 from harness.data.partition import divide
 from harness.data.preparation import Prepared, digest_frame, open_dataset, prepare
@@ -221,7 +222,7 @@ def test_nothing_of_a_test_row_is_in_the_folder_of_the_others(options: dict[str,
         kept = b"".join(content for _, content in files(store, "data").values())
         assert b"SENTINEL" not in kept
         assert all(f"TRAIN {column}".encode() in kept for column in ("note", "label", "bytes", "arrow"))
-        test = store.path(*prepared.sealed, "test.arrow").read_bytes()
+        test = store.path("sealed", prepared.digest, "test.arrow").read_bytes()
         assert all(f"SENTINEL {column}".encode() in test for column in ("note", "label", "bytes", "arrow"))
         assert b"TRAIN" not in test
         data = open_dataset(prepared, store, Seal())
@@ -246,15 +247,17 @@ def test_test_rows_never_change_a_byte_of_the_others(data: st.DataObject) -> Non
 
         assert after.digest != before.digest
         for file in ("train.arrow", "validation.arrow"):
-            assert store.path(*after.data, file).read_bytes() == store.path(*before.data, file).read_bytes()
+            kept = [store.path("data", entry.digest, file).read_bytes() for entry in (before, after)]
+            assert kept[0] == kept[1]
 
 
-def test_levels_that_only_test_rows_have_are_missing_there(store: Store) -> None:
+def test_levels_that_no_training_row_has_are_missing_elsewhere(store: Store) -> None:
     frame = pd.DataFrame(
         {
             "t": range(20),
             "c": pd.Categorical(
-                ["b"] * 13 + ["v"] + ["a"] * 4 + ["new", "b"], categories=["b", "x", "v", "a", "new"]
+                ["b"] * 13 + ["v"] + ["a", "a", "a", "b"] + ["new", "b"],
+                categories=["b", "x", "v", "a", "new"],
             ),
             "y": [0, 1] * 10,
         }
@@ -262,13 +265,46 @@ def test_levels_that_only_test_rows_have_are_missing_there(store: Store) -> None
 
     data = opened(frame, store, time="t")
 
-    assert [data.train.X["c"].cat.categories.tolist(), data.validation.X["c"].cat.categories.tolist()] == [
-        ["b", "v", "a"]
-    ] * 2
-    assert data.test.X["c"].cat.categories.tolist() == ["b", "v", "a"]
-    assert data.test.X["c"].tolist()[1:] == ["b"]
+    for split in (data.train, data.validation, data.test):
+        assert split.X["c"].cat.categories.tolist() == ["b", "v"]
+        assert split.X["c"].cat.ordered is False
+    assert data.train.X["c"].tolist() == ["b"] * 13 + ["v"]
+    assert data.validation.X["c"].isna().tolist() == [True, True, True, False]
     assert data.test.X["c"].isna().tolist() == [True, False]
-    assert data.test.X["c"].cat.ordered is False
+    assert data.test.X["c"].tolist()[1:] == data.validation.X["c"].tolist()[3:] == ["b"]
+    assert data.rows("validation")["c"].cat.categories.tolist() == ["b", "v"]
+
+
+@pytest.mark.parametrize(
+    "levels", [["b", "a"], [2, 1], [pd.Timestamp("2020-01-02"), pd.Timestamp("2020-01-01")]]
+)
+def test_a_category_without_a_training_value_has_no_levels(store: Store, levels: list[Any]) -> None:
+    values = pd.Categorical([None] * 14 + levels * 3, categories=levels, ordered=True)
+    frame = pd.DataFrame({"t": range(20), "c": values, "y": [0, 1] * 10})
+
+    data = opened(frame, store, time="t")
+
+    for split in (data.train, data.validation, data.test):
+        assert split.X["c"].cat.categories.tolist() == []
+        assert split.X["c"].cat.ordered is True
+        assert split.X["c"].isna().all()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+def test_validation_rows_never_change_a_byte_of_the_training_rows(data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        frame, declaration = people(), declare()
+        validation = divide(frame, read_target(frame, declaration).ranks, "binary", declaration).validation
+        changed = frame.copy()
+        row = int(data.draw(st.sampled_from(validation.tolist())))
+        changed.iloc[row, changed.columns.get_loc("size")] = data.draw(st.sampled_from(["xl", None]))
+
+        before, after = (prepare(declaration, rows, store) for rows in (frame, changed))
+
+        kept = [store.path("data", entry.digest, "train.arrow").read_bytes() for entry in (before, after)]
+        assert kept[0] == kept[1]
 
 
 # the store
@@ -411,7 +447,7 @@ def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         prepare(declare(), people(), Store(tmp_path))
 
-    assert f"of data set 'people' cannot be written to {tmp_path}" in str(caught.value)
+    assert f"the store {tmp_path} cannot be written: File exists" in str(caught.value)
     assert "-o experiment_store=FOLDER" in caught.value.remedy
 
 
@@ -419,7 +455,7 @@ def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_file_that_is_damaged_after_preparation_is_named(store: Store, split: str, damage: str) -> None:
     prepared = prepare(declare(), people(), store)
-    folder = store.path(*(prepared.sealed if split == "test" else prepared.data))
+    folder = store.path("sealed" if split == "test" else "data", prepared.digest)
     DAMAGE[damage](folder / f"{split}.arrow")
     seal = Seal()
     seal.opened_by = "gate"
@@ -434,7 +470,7 @@ def test_a_file_that_is_damaged_after_preparation_is_named(store: Store, split: 
 
 def test_rows_of_another_split_are_not_taken_for_it(store: Store) -> None:
     prepared = prepare(declare(), people(), store)
-    folder = store.path(*prepared.data)
+    folder = store.path("data", prepared.digest)
     (folder / "train.arrow").write_bytes((folder / "validation.arrow").read_bytes())
 
     with pytest.raises(StoreError, match="it has 20 rows, not 70"):
@@ -478,7 +514,6 @@ def test_another_process_reads_the_same_rows_without_the_sealed_folder(store: St
         (people().drop(columns="y"), {}, "has no column 'y', which target= names"),
         (people().assign(y="yes"), {}, "is 'yes' in all 100 rows"),
         (people(2), {"target": "age"}, "class "),
-        (people(), {"seed": -1}, "has seed=-1"),
         (
             people(),
             {"target": "score", "stratify": True},
@@ -518,6 +553,16 @@ def test_the_digest_of_something_else_than_a_frame_is_an_error() -> None:
         DataError, match="the loader of data set 'people' returned dict, not a pandas DataFrame"
     ):
         digest_frame({"a": [1]}, "people")
+
+
+def test_a_known_digest_of_the_content_is_not_made_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = digest_frame(people())
+    whole = prepare(declare(), people(), store)
+    monkeypatch.setattr(table, "digest", lambda frame: pytest.fail("digested again"))
+
+    assert prepare(declare(), people(), store, content) == whole
 
 
 def test_equal_content_has_one_digest() -> None:

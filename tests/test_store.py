@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -356,3 +357,96 @@ def test_two_processes_can_write_the_same_folder_at_once(store):
     assert [writer.communicate()[1] for writer in writers] == ["", "", ""]
     assert left_over(store) == ["data", "data/abc", "data/abc/a"]
     assert store.path("data", "abc", "a").read_text() == "same"
+
+
+FULL = {
+    "a journal": """
+        for i in range(1000):
+            store.journal("journal.jsonl").append({"i": i})
+        """,
+    "a file": 'store.write_bytes(b"x" * 9000, "a", "file")',
+    "a JSON file": 'store.write_json(["x"] * 9000, "a", "file")',
+    "a folder": """
+        with store.folder("a", "folder") as draft:
+            (draft / "file").write_bytes(b"x" * 9000)
+        """,
+    "the rows of a run": """
+        from harness.results import RunRecord, GateRecord
+        from harness.rundir import RunFolder
+        folder = RunFolder.create(store, RunRecord(
+            id="r", project="p", started=5.0, backend="local", harness_version="1", commit=None, dirty=None
+        ))
+        for i in range(1000):
+            folder.record(GateRecord(
+                node_id="e.py::gate_a", name="gate_a", outcome="passed", experiments=["a"], opened=["d"]
+            ))
+        """,
+    "the end of a run": """
+        from harness.results import RunRecord
+        from harness.rundir import RunFolder
+        folder = RunFolder.create(store, RunRecord(
+            id="r", project="p", started=5.0, backend="local", harness_version="1", commit=None, dirty=None
+        ))
+        for i in range(1000):
+            folder.finish(0, 5.0)
+        """,
+    "the splits of a data set": """
+        import numpy as np, pandas as pd
+        from declared import declare
+        from harness.data.preparation import prepare
+        frame = pd.DataFrame({"x": np.random.default_rng(0).random(5000), "y": [0, 1] * 2500})
+        prepare(declare(), frame, store)
+        """,
+}
+
+
+@pytest.mark.parametrize("what", FULL)
+def test_a_disk_that_is_full_is_told_with_a_remedy(what, store):
+    """No file may grow beyond 4 KiB: what a full disk answers, but for the words of the system."""
+    here = str(Path(__file__).parent)
+    code = f"""
+import json, pathlib, resource, sys
+sys.path.append({here!r})
+from harness.errors import StoreError
+from harness.store import Store
+store = Store(pathlib.Path({str(store.root)!r}))
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+{textwrap.indent(textwrap.dedent(FULL[what]), "    ")}
+except StoreError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.strip()
+    assert said.startswith(f"the store {store.root} cannot be written: ")
+    assert "File too large" in said
+    assert said.endswith(
+        "; free space or make it writable, or name another folder with -o experiment_store=FOLDER"
+    )
+    assert not [name for name in left_over(store) if "draft" in name or name.startswith(("a/", "data/"))]
+
+
+def test_a_journal_that_hit_a_full_disk_goes_on_when_there_is_space(store):
+    code = f"""
+import pathlib, resource
+from harness.errors import StoreError
+from harness.store import Store
+journal = Store(pathlib.Path({str(store.root)!r})).journal("journal.jsonl")
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+written = 0
+try:
+    while True:
+        journal.append({{"i": written, "padding": "x" * 90}})
+        written += 1
+except StoreError:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+journal.append({{"i": "after"}})
+print(written)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    found = [record["i"] for record in store.journal("journal.jsonl").read()]
+    assert found == [*range(int(done.stdout)), "after"]

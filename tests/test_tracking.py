@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 import warnings
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from harness.tracking.address import address
 from harness.tracking.inputs import column_type
 from harness.tracking.lock import exclusive
 from harness.tracking.names import allowed, rename, shorten, thin
+from harness.tracking.notes import cut
 from harness.tracking.plan import plan
 from harness.tracking.quiet import quiet
 
@@ -219,7 +221,7 @@ def content(uri, project):
         found = {}
         for run in runs:
             files = [item.path for item in client.list_artifacts(run.info.run_id)]
-            seen = sorted({"loss", "c", "seconds", "test_accuracy"} & run.data.metrics.keys())
+            seen = sorted({"curve_loss", "curve_c", "seconds", "test_accuracy"} & run.data.metrics.keys())
             histories = {key: client.get_metric_history(run.info.run_id, key) for key in seen}
             assert run.data.tags["harness.key"] not in found, "written twice"
             found[run.data.tags["harness.key"]] = {
@@ -230,7 +232,10 @@ def content(uri, project):
                 "metrics": dict(run.data.metrics),
                 "histories": {k: [(m.step, m.value, m.timestamp) for m in h] for k, h in histories.items()},
                 "tags": {key: keys.get(value, value) for key, value in run.data.tags.items()},
-                "inputs": [(i.dataset.name, i.dataset.digest) for i in run.inputs.dataset_inputs],
+                "inputs": [
+                    (i.dataset.name, i.dataset.digest, *(tag.value for tag in i.tags))
+                    for i in run.inputs.dataset_inputs
+                ],
                 "outputs": [keys[f"models:/{o.model_id}"] for o in run.outputs.model_outputs],
                 "files": files,
             }
@@ -266,35 +271,36 @@ def test_a_run_of_pytest_becomes_a_parent_run_and_a_child_run_per_trial(store, p
     }
     above = found[f"experiment:{NODE}"]
     assert (above["name"], above["status"]) == ("experiment_a", "FINISHED")
-    assert above["times"] == (STARTED * 1000, (STARTED + 60) * 1000)
-    assert above["metrics"] == {
-        "validation_roc_auc": 0.81,
-        "test_accuracy": 0.8,
-        "baseline_roc_auc": 0.5,
-        "gate_accuracy.experiment_a.best.test.accuracy": 0.8,
-    }
+    assert above["times"] == (STARTED * 1000, (STARTED + 1.5) * 1000), "from the first trial to the last"
+    assert list(above["metrics"].items()) == [
+        ("validation_roc_auc", 0.81),
+        ("baseline_roc_auc", 0.5),
+        ("test_accuracy", 0.8),
+    ]
+    assert above["params"] == {"C": "1", "solver": "lbfgs"}, "of the best, to stand beside its scores"
     tags = above["tags"]
     assert tags["outcome"] == "failed"
-    assert tags["gate.gate_accuracy"] == "failed"
-    assert tags["gate.gate_accuracy.message"] == "assert 0.8 >= 0.9"
+    assert (tags["objective"], tags["objective.direction"]) == ("validation_roc_auc", "maximize")
+    assert tags["gate_accuracy"] == "failed"
+    assert tags["mlflow.note.content"].startswith("best of 2 trials: C=1, solver=lbfgs; roc_auc 0.81 on")
     assert tags["best.trial"] == "C:1"
     assert tags["best.run_id"] == f"trial:{NODE}[C:1]"
     assert tags["best.model_uri"] == f"model:{NODE}[C:1]"
     assert json.loads(tags["best.params"]) == {"C": 1, "solver": "lbfgs"}
-    assert above["inputs"] == [("income", DIGEST[:36])]
+    assert above["inputs"] == [("income", DIGEST[:10], "train+validation+test")]
 
     best = found[f"trial:{NODE}[C:1]"]
-    assert (best["name"], best["status"]) == ("C:1", "FINISHED")
+    assert (best["name"], best["status"]) == ("a C:1", "FINISHED")
     assert best["times"] == ((STARTED + 1) * 1000, (STARTED + 1.5) * 1000)
     assert best["params"] == {"C": "1", "solver": "lbfgs"}
-    assert best["metrics"] == {
-        "train_roc_auc": 0.9,
-        "validation_roc_auc": 0.81,
-        "test_accuracy": 0.8,
-        "seconds": 0.5,
-        "fit_seconds": 0.25,
-        "peak_memory_mb": 3.0,
-    }
+    assert list(best["metrics"].items()) == [
+        ("validation_roc_auc", 0.81),
+        ("test_accuracy", 0.8),
+        ("train_roc_auc", 0.9),
+        ("fit_seconds", 0.25),
+        ("seconds", 0.5),
+        ("peak_memory_mb", 3.0),
+    ]
     assert (
         best["tags"].items()
         >= {
@@ -307,6 +313,9 @@ def test_a_run_of_pytest_becomes_a_parent_run_and_a_child_run_per_trial(store, p
             "harness.dataset": "income",
             "harness.data_digest": DIGEST,
             "harness.contract": "passed with warnings",
+            "harness.kind": "trial",
+            "objective": "validation_roc_auc",
+            "objective.direction": "maximize",
             "harness.backend": "local",
             "harness.version": "0.1.0",
             "outcome": "passed",
@@ -318,9 +327,14 @@ def test_a_run_of_pytest_becomes_a_parent_run_and_a_child_run_per_trial(store, p
     assert best["inputs"] == above["inputs"]
 
     other = found[f"trial:{NODE}[C:0]"]
-    assert [point[:2] for point in other["histories"]["loss"]] == [(0, 0.5), (1, 0.25), (2, 0.375)]
+    assert [point[:2] for point in other["histories"]["curve_loss"]] == [(0, 0.5), (1, 0.25), (2, 0.375)]
     assert other["metrics"]["rounds"] == 7
     assert "test_accuracy" not in other["metrics"]
+
+    alone = found[f"trial:{NODE}_b"]
+    assert (alone["name"], alone["status"]) == ("a_b", "FAILED")
+    assert alone["tags"]["mlflow.note.content"] == "```\nValueError: no\n```"
+    assert found[f"experiment:{NODE}_b"]["params"] == {}
 
     model = found[f"model:{NODE}[C:1]"]
     assert (model["run"], model["status"]) == (f"trial:{NODE}[C:1]", "READY")
@@ -368,6 +382,7 @@ def test_a_logged_value_and_a_curve_never_hide_a_score(store, project):
         "logged_seconds": 4.0,
         "mine": 5.0,
     }
+    names |= {"curve_mine": 8.0, "test_roc_auc": 9.0}
     clash = trial(0, fit_seconds=None, logged=names, curves={"mine": [6.0], "fit_seconds": [7.0]})
     folder = record(begin(store, project), clash)
     _, below = plan(folder.run, folder.records()).entries
@@ -381,8 +396,191 @@ def test_a_logged_value_and_a_curve_never_hide_a_score(store, project):
         "logged_fit_seconds": 3.0,
         "logged_logged_seconds": 4.0,
         "mine": 5.0,
+        "curve_mine": 8.0,
+        "logged_test_roc_auc": 9.0,
     }
-    assert dict(below.curves) == {"curve_mine": [(0, 6.0)], "curve_fit_seconds": [(0, 7.0)]}
+    assert dict(below.curves) == {"curve_mine.2": [(0, 6.0)], "curve_fit_seconds": [(0, 7.0)]}
+
+
+def entries(store, project, *records, **fields):
+    """What MLflow is to hold about a run of these records."""
+    folder = record(begin(store, project), *records, **fields)
+    return plan(folder.run, folder.records()).entries
+
+
+def test_what_one_looks_for_stands_first(store, project):
+    scores = {split: {"accuracy": 0.7, "roc_auc": 0.8} for split in ("train", "validation")}
+    best = BestRecord.from_json({**BEST.to_json(), "test": scores["train"], "baseline": scores["train"]})
+    above, below = entries(store, project, CONTRACT, trial(1, scores=scores, logged={"cost": 1}), GATE, best)
+    assert list(above.metrics) == [
+        "validation_roc_auc", "test_roc_auc", "baseline_roc_auc",
+        "validation_accuracy", "test_accuracy", "baseline_accuracy",
+    ]  # fmt: skip
+    assert list(below.metrics) == [
+        "validation_roc_auc", "validation_accuracy", "test_accuracy", "test_roc_auc", "cost",
+        "train_accuracy", "train_roc_auc", "fit_seconds", "seconds", "peak_memory_mb",
+    ]  # fmt: skip
+    assert list(above.tags)[:8] == [
+        "outcome", "objective", "objective.direction", "best.trial", "best.params", "gate_accuracy",
+        "harness.dataset", "harness.contract",
+    ]  # fmt: skip
+    assert list(below.tags)[:6] == [
+        "outcome", "best", "objective", "objective.direction", "harness.dataset", "harness.contract",
+    ]  # fmt: skip
+
+
+def test_a_run_is_named_after_its_experiment_and_its_trial_within_what_databases_hold(store, project):
+    plain = {"node_id": "e.py::Experiments::tune", "experiment": "tune"}
+    tuned, below, *_, long = entries(
+        store, project, trial(0, **plain, id=""), trial(1), trial(2, id="n" * 300, node_id=f"{NODE}[n]")
+    )
+    assert (tuned.name, below.name) == ("tune", "tune")
+    assert long.name == f"a {'n' * 247}…"
+
+
+def test_the_trials_alone_in_order_of_creation_are_in_declared_order(store, project, database):
+    record(begin(store, project), *(trial(number) for number in range(3)), BEST)
+    deliver(store, root=store.root.parent, uri=database)
+    client = MlflowClient(database)
+    found = client.search_runs(
+        [client.get_experiment_by_name(project).experiment_id],
+        "tags.harness.kind = 'trial'",  # as the README has it
+        order_by=["attributes.start_time ASC"],
+    )
+    assert [run.info.run_name for run in found] == ["a C:0", "a C:1", "a C:2"]
+
+
+def test_a_logged_objective_is_the_metric_that_it_is_in_mlflow_for_every_trial(store, project):
+    fields = {"objective": "seconds", "greater_is_better": False, "scores": {}, "dataset": None}
+    slow = trial(0, **fields, logged={"seconds": 9.0, "rounds": 1.0})
+    fast = trial(1, **fields, logged={"seconds": 2.0, "rounds": 3.0})
+    broke = trial(2, **fields, outcome="raised")
+    never = trial(3, scores={}, objective=None, outcome="skipped")
+    best = BestRecord(experiment="experiment_a", node_id=fast.node_id)
+    above, *below = entries(store, project, slow, fast, broke, never, best)
+    for entry in (above, *below):
+        assert (entry.tags["objective"], entry.tags["objective.direction"]) == ("logged_seconds", "minimize")
+    assert above.metrics == {"logged_seconds": 2.0}
+    assert list(below[1].metrics) == ["logged_seconds", "rounds", "fit_seconds", "seconds", "peak_memory_mb"]
+    assert above.tags["mlflow.note.content"] == (
+        "best of 4 trials (2 passed, 1 raised, 1 skipped): C=1, solver=lbfgs; seconds 2"
+    )
+
+
+def test_an_objective_that_bears_the_name_of_a_baseline_stays_what_was_logged(store, project):
+    only = trial(1, objective="baseline_roc_auc", logged={"baseline_roc_auc": 0.25})
+    above, below = entries(store, project, only, BEST)
+    assert below.metrics["baseline_roc_auc"] == 0.25
+    assert (above.metrics["baseline_roc_auc"], above.metrics["baseline_roc_auc.2"]) == (0.25, 0.5)
+
+
+def test_a_trial_has_the_objective_of_its_own_where_data_sets_differ(store, project):
+    number = trial(1, objective="rmse", greater_is_better=False, scores={"validation": {"rmse": 1.0}})
+    broke = trial(2, objective="r2", scores={}, outcome="raised")
+    above, *below = entries(store, project, trial(0), number, broke)
+    assert [entry.tags.get("objective") for entry in below] == ["validation_roc_auc", "validation_rmse", None]
+    assert below[1].tags["objective.direction"] == "minimize"
+    assert above.tags["objective"] == "validation_roc_auc"
+
+
+def test_an_experiment_that_measured_nothing_has_no_objective(store, project):
+    above, below = entries(store, project, trial(0, scores={}, outcome="raised", message="no"))
+    assert not {"objective", "objective.direction"} & {*above.tags, *below.tags}
+    assert above.tags["mlflow.note.content"] == "1 trial (1 raised), none of them the best"
+
+
+def test_the_parent_gets_parameters_only_when_the_best_can_change_no_more(store, project, database):
+    folder = record(begin(store, project), trial(0, params={"a[b]": 0}), trial(1), exit=None)
+    record(folder, BestRecord(experiment="experiment_a", node_id=f"{NODE}[C:0]"), exit=None)
+    deliver(store, root=store.root.parent, uri=database)
+    assert content(database, project)[f"experiment:{NODE}"]["params"] == {}
+
+    record(folder, BEST, exit=0)
+    assert deliver(store, root=store.root.parent, uri=database).problem is None
+    above = content(database, project)[f"experiment:{NODE}"]
+    assert above["params"] == {"C": "1", "solver": "lbfgs"}
+    assert above["tags"]["best.trial"] == "C:1"
+
+
+# Descriptions.
+
+
+def test_the_description_tells_the_best_what_the_gates_read_and_why_one_failed(store, project):
+    best = BestRecord.from_json({**BEST.to_json(), "test": {"roc_auc": 0.933149}})
+    odd = {'a.best.test.where(sex="x|y").recall': 1 / 3, "a.best.validation.rmse": 12345.678}
+    passed = GateRecord(
+        node_id="e.py::gate_b[<1>]", name="gate_b[<1>]", outcome="passed", experiments=["experiment_a"],
+        readings=odd, message="not shown",
+    )  # fmt: skip
+    winner = trial(1, params={"depth": 4, "kind": "a*b*\n`c`"})
+    above, *_ = entries(store, project, trial(0, outcome="failed"), winner, GATE, passed, best)
+    assert above.tags["mlflow.note.content"].split("\n") == [
+        "best of 2 trials (1 failed, 1 passed): depth=4, kind=a\\*b\\* \\`c\\`; "
+        "roc_auc 0.81 on validation, 0.9331 on test, baseline 0.5",
+        "",
+        "| gate | outcome | what it read |",
+        "|---|---|---|",
+        "| gate_accuracy | failed | experiment_a.best.test.accuracy 0.8 |",
+        "| gate_b\\[&lt;1>\\] | passed | "
+        'a.best.test.where(sex="x\\|y").recall 0.3333, a.best.validation.rmse 12345.7 |',
+        "",
+        "gate_accuracy:",
+        "",
+        "```",
+        "assert 0.8 >= 0.9",
+        "```",
+    ]
+    assert above.tags["gate_b__1__"] == "passed"
+
+
+def test_two_gates_of_one_name_are_two_tags(store, project):
+    other = GateRecord.from_json({**GATE.to_json(), "node_id": "b.py::gate_accuracy", "outcome": "passed"})
+    above, *_ = entries(store, project, trial(1), GATE, other, BEST)
+    assert (above.tags["gate_accuracy"], above.tags["gate_accuracy.2"]) == ("failed", "passed")
+
+
+def test_a_passed_trial_has_no_description_and_another_its_message_that_nothing_in_it_can_end(store, project):
+    message = "def experiment_a():\n```\n" + "x\n" * 4000 + "E   the end"
+    _, passed, failed, silent = entries(
+        store,
+        project,
+        trial(0, message="a note"),
+        trial(1, outcome="failed", message=message),
+        trial(2, outcome="skipped"),
+    )
+    assert "mlflow.note.content" not in {**passed.tags, **silent.tags}
+    fence, *inside, last = failed.tags["mlflow.note.content"].split("\n")
+    assert fence == last == "````"
+    assert inside[:2] == ["def experiment_a():", "```"]
+    assert inside[-1] == "E   the end"
+    assert len("\n".join(inside)) == 4000
+    assert failed.tags["message"] == "the end"
+
+
+@pytest.mark.parametrize("message", ["`" * 20_000, "word " * 4000, "<b>|*" * 4000])
+def test_a_description_never_outgrows_mlflow(store, project, message):
+    gates = [
+        GateRecord.from_json(
+            {**GATE.to_json(), "node_id": f"e.py::gate_{i}", "readings": {message: 1.0}, "message": message}
+        )
+        for i in range(9)
+    ]
+    params = {f"{message}{i}": message for i in range(9)}
+    winner = trial(1, params=params)
+    above, _, below = entries(
+        store, project, winner, trial(2, outcome="raised", message=message), *gates, BEST
+    )
+    for entry in (above, below):
+        assert 1000 < len(entry.tags["mlflow.note.content"]) <= 5000
+    assert above.tags["mlflow.note.content"].endswith("\n\n…")
+
+
+@given(st.text(max_size=200), st.integers(8, 100))
+def test_a_cut_text_keeps_its_start_and_its_end(text, length):
+    short = cut(text, length)
+    assert short == text or len(short) == length < len(text)
+    head, _, tail = short.partition("\n…\n")
+    assert short == text or (text.startswith(head) and text.endswith(tail) and len(tail) >= length // 3)
 
 
 def test_what_mlflow_refuses_is_cut_or_renamed_where_it_shows(store, project, database):
@@ -403,7 +601,7 @@ def test_what_mlflow_refuses_is_cut_or_renamed_where_it_shows(store, project, da
     assert found["metrics"]["m/949"] == 949.0
     assert np.isnan(found["metrics"]["nan"])
     assert "gr__e" in found["metrics"]
-    assert len(found["histories"]["c"]) == 100
+    assert len(found["histories"]["curve_c"]) == 100
     assert found["tags"]["message"] == "m" * 999 + "…"
 
 
@@ -610,6 +808,39 @@ def test_a_saved_model_states_its_columns_its_example_and_exactly_what_it_needs(
     assert all(version(name) == number for name, _, number in (line.partition("==") for line in stated))
 
 
+@pytest.mark.parametrize(
+    ("strange", "described"),
+    [
+        (pd.Series(pd.to_timedelta(range(120), unit="h"), name="lasted"), True),  # is no JSON for MLflow
+        (pd.Series(1j * np.arange(120), name="wave"), True),  # comes back from our JSON as something else
+        (pd.Series(np.arange(120.0), name=""), False),  # MLflow takes a column "" for none
+    ],
+    ids=["example", "rows", "signature"],
+)
+def test_what_mlflow_cannot_describe_is_delivered_without_description(
+    store, project, database, fitted, strange, described
+):
+    rows, model = fitted[0].join(strange), fitted[1]
+    model = Model(describe(rows), (), model.estimator, "binary", model.classes)
+    folder = begin(store, project)
+    give_model(folder, (rows, model), store.root.parent)
+    best = BestRecord.from_json({**BEST.to_json(), "example": "example.json"})
+    record(folder, CONTRACT, trial(1, files={"model": "model.pkl"}), best)
+
+    delivery = deliver(store, root=store.root.parent, uri=database)
+
+    assert (delivery.models, delivery.pending, delivery.problem) == (1, 0, None)
+    with quiet():
+        mlflow.set_tracking_uri(database)
+        client = MlflowClient(database)
+        found = client.search_logged_models([client.get_experiment_by_name(project).experiment_id])
+        loaded = mlflow.pyfunc.load_model(found[0].artifact_location)
+        answers = loaded.predict(rows.head(9))
+    assert loaded.input_example is None
+    assert (loaded.metadata.signature is not None) is described
+    np.testing.assert_array_equal(answers, model.predict(rows.head(9)))
+
+
 def test_a_regression_s_model_states_numbers(tmp_path):
     from sklearn.linear_model import LinearRegression
 
@@ -794,7 +1025,7 @@ def test_a_run_that_mlflow_refuses_does_not_hold_up_the_next(store, project, dat
     original = tracking_runs._params
 
     def refused(entry):
-        return [tracking_runs.Param("", "no key")] if entry.name == "C:bad" else original(entry)
+        return [tracking_runs.Param("", "no key")] if entry.name == "a C:bad" else original(entry)
 
     monkeypatch.setattr(tracking_runs, "_params", refused)
     delivery = deliver(store, root=store.root.parent, uri=database)
@@ -834,6 +1065,24 @@ def test_the_oldest_runs_are_pruned_only_when_nothing_in_them_is_wanted(store, p
     left = sorted(path.name for path in store.path("runs").iterdir() if path.is_dir())
     assert left == ["due", "unfinished", "withheld"]
     assert prune(store, keep=0) == 1
+
+
+def test_a_run_that_died_is_pruned_a_day_after_its_last_record(store, project, database):
+    hour = 60 * 60
+    ages = {"died": 25, "alone": 25, "going-on": 23, "due": 25, "newest": 25}
+    for i, id in enumerate(ages):
+        folder = begin(store, project, id=id, started=STARTED + i)
+        if id != "alone":  # died before its first record
+            record(folder, trial(0), exit=None)
+        if id != "due":
+            folder.withhold()
+    for id, hours in ages.items():
+        journal = store.path("runs", id, "journal.jsonl")
+        if journal.exists():
+            os.utime(journal, (time.time() - hours * hour,) * 2)
+
+    assert prune(store, keep=1) == 2
+    assert sorted(path.name for path in store.path("runs").iterdir()) == ["due", "going-on", "newest"]
 
 
 # Where it goes.
@@ -1050,3 +1299,19 @@ def test_a_lock_that_cannot_be_made_is_told(store):
         exclusive(store),
     ):
         pytest.fail("held")
+
+
+@pytest.mark.parametrize("content", [b"not a database" * 100, b"SQLite format 3\0" + b"\xff" * 4080])
+def test_a_lock_file_that_is_no_database_is_made_anew(store, content):
+    path = store.path("runs", "delivery.lock")
+    path.parent.mkdir()
+    path.write_bytes(content)
+
+    with (
+        exclusive(store),
+        pytest.raises(TrackingError, match="another process has been delivering"),
+        exclusive(store, seconds=0.1),
+    ):
+        pytest.fail("two hold the lock")
+    with exclusive(store):
+        pass

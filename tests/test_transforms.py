@@ -28,7 +28,7 @@ from sklearn.svm import LinearSVC
 from toys import numeric, people, target, toy
 from xgboost import XGBClassifier
 
-from harness.data.dataset import Dataset, Seal
+from harness.data.dataset import Dataset, Seal, Split
 from harness.declarations import FeaturesDeclaration
 from harness.errors import FeaturesError, SealedError
 from harness.models.estimators import fit, outputs
@@ -212,9 +212,9 @@ def test_test_rows_are_transformed_when_a_gate_opens_them_and_not_before(apply):
     with pytest.raises(SealedError):
         _ = data.test
 
-    with seal.open("experiment.py::gate"):
-        test = data.test
-        scaled = StandardScaler().fit(raw.train.X).transform(raw.test.X)
+    seal.opened_by = "experiment.py::gate"
+    test = data.test
+    scaled = StandardScaler().fit(raw.train.X).transform(raw.test.X)
 
     assert seen == [144, 60, 36]
     assert_array_equal(test.X, scaled)
@@ -227,8 +227,8 @@ def test_other_rows_never_change_what_was_fitted(tmp_path, seed, which):
     X = numeric()
     X["city"] = people()["city"].fillna("none")
     seal = Seal()
-    with seal.open("gate"):
-        rows = getattr(toy(X, seal=seal), which).positions
+    seal.opened_by = "gate"
+    rows = getattr(toy(X, seal=seal), which).positions
     changed = X.copy()
     rng = np.random.default_rng(seed)
     changed.loc[rows, ["a", "b", "c"]] = rng.normal(0, 100, (len(rows), 3))
@@ -411,6 +411,51 @@ def test_other_rows_or_columns_are_refused(apply, function, message):
         apply(FunctionTransformer(function))
 
     assert message in str(raised.value)
+
+
+def sorted_by_time():
+    """Rows that were loaded in another order than that of time=: training positions are 0..k-1, shuffled."""
+    data, order = toy(numeric()), np.random.default_rng(0).permutation(144)
+
+    def load(split):
+        found = getattr(data, split)
+        if split != "train":
+            return found
+        X, y = found.X.set_axis(order, axis=0), found.y.set_axis(order)
+        return Split(X, y, found.weight, order)
+
+    return Dataset(
+        name=data.name,
+        task=data.task,
+        classes=data.classes,
+        columns=data.columns,
+        digest=data.digest,
+        sizes={"train": 144, "validation": 60, "test": 36},
+        seal=Seal(),
+        load=load,
+        rows=data.rows,
+    )
+
+
+@pytest.mark.parametrize("function", [lambda X: X.sort_index(), lambda X: X.reset_index(drop=True)])
+def test_rows_in_the_order_of_loading_are_never_taken_for_the_given_order(apply, function):
+    with pytest.raises(FeaturesError) as raised:
+        apply(FunctionTransformer(function), sorted_by_time())
+
+    assert str(raised.value).startswith(
+        "the FunctionTransformer of features 'made' gave the rows in another order, or a new index that "
+        "looks like it (keep the index, or give an array); return a transformer that"
+    )
+
+
+@pytest.mark.parametrize("output", ["pandas", "default"])
+def test_a_kept_index_and_an_array_are_in_the_given_order(apply, output):
+    raw = sorted_by_time()
+
+    data = apply(StandardScaler().set_output(transform=output), raw)
+
+    assert_array_equal(data.train.X, StandardScaler().fit_transform(raw.train.X))
+    assert_array_equal(data.train.X.index, raw.train.positions)
 
 
 class Logging(TransformerMixin, BaseEstimator):

@@ -10,7 +10,7 @@ from harness.contract.suite import Suite
 from harness.contract.verdict import Verdict
 from harness.store import Store
 
-_LAYOUT = 1
+_LAYOUT = 2
 """Of the kept verdicts; a new number forgets the old ones."""
 
 

@@ -28,6 +28,7 @@ _FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": EXAMPLES}
 _SINGLE = ("column", "column_A", "column_B")
 _DOMAIN = (*_SINGLE, "column_list")
 _EXISTENCE = "expect_column_to_exist"
+_ON_NULLS = ("expect_column_values_to_be_null", "expect_column_values_to_not_be_null")
 
 
 def builtin(suite: Suite) -> bool:
@@ -38,6 +39,9 @@ def builtin(suite: Suite) -> bool:
 
 def evaluate(frame: pd.DataFrame, suite: Suite) -> tuple[Violation, ...]:
     """Return the expectations that do not hold or could not be evaluated, in the suite's order.
+
+    One that counts values and had none to judge (a column of nulls, a row_condition that no row meets)
+    could not be evaluated, unless it is about nulls.
 
     frame: its index is ignored; rows are named by their position, from 0.
     Raises ContractError for an expectation that Great Expectations would drop or cannot build.
@@ -137,20 +141,23 @@ def _violation(suite: Suite, expectation: Any, answer: Any, frame: pd.DataFrame)
     kind, kwargs = entry["type"], dict(entry["kwargs"])
     columns = [] if kind.startswith("expect_table_") else [str(column) for column in _columns(kwargs)]
     unknown = "" if kind == _EXISTENCE else _unknown(columns, frame)
-    if answer.success and not unknown:
+    count, total, words = found(kind, answer.result)
+    vacuous = total == 0 and kind not in _ON_NULLS  # Great Expectations calls that a success
+    if answer.success and not unknown and not vacuous:
         return None
     if (condition := kwargs.get("row_condition")) is not None:
         readable = expectation.row_condition  # its repr reads like a sentence, unless it is one string
         kwargs["row_condition"] = getattr(readable, "pass_through_filter", readable or condition)
     rule = f"{kind}({arguments({k: v for k, v in kwargs.items() if k not in _DOMAIN or not columns})})"
     errors = dict.fromkeys(_errors(answer.exception_info))
-    count, total, words = found(kind, answer.result)
     reason, shown = "", examples(answer.result, kind)
     if unknown:
         count, total, reason, shown = None, None, unknown, ()
     elif errors:
         reason = "Great Expectations raised an exception"
         shown = tuple(shorten(text, 200) for text in errors)  # it may quote a cell
+    elif vacuous:
+        reason = "no value was evaluated"
     where = shorten(", ".join(columns), 60) or None
     return Violation(
         entry=position,

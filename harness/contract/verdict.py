@@ -60,11 +60,6 @@ class Verdict:
     """Whether it is the verdict of an earlier run on equal data."""
 
     @property
-    def evaluated(self) -> int:
-        """Number of expectations that could be evaluated."""
-        return self.expectations - sum(bool(violation.reason) for violation in self.violations)
-
-    @property
     def broken(self) -> bool:
         """Whether nothing may be trained on the data."""
         return any(violation.breaks for violation in self.violations)

@@ -44,8 +44,7 @@ class Split:
 class Dataset:
     """Prepared rows in three splits, raw or after features.
 
-    Frames that it gives are yours: changing one changes neither the data set nor another trial's
-    frame. Arrays are read-only.
+    What it gives is yours: changing it changes neither the data set nor what another trial gets.
     """
 
     def __init__(
@@ -88,6 +87,11 @@ class Dataset:
     def columns(self) -> list[str]:
         """Names of the columns of `.X`."""
         return list(self._columns)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features functions applied so far, in order."""
+        return self._features
 
     @property
     def raw(self) -> Dataset:
@@ -156,8 +160,8 @@ class Dataset:
             if split not in made:
                 late = transform(before.X, pd.Index(before.positions))
                 self._check_rows(name, split, late)
-                return replace(before, X=_shield(late))
-            return replace(before, X=_shield(made[split]))
+                return replace(before, X=late)
+            return replace(before, X=made[split])
 
         after = Dataset(
             name=self.name,
@@ -208,20 +212,12 @@ class Dataset:
             self._splits[name] = self._load(name)
         split = self._splits[name]
         weight = None if split.weight is None else split.weight.copy(deep=False)
-        # pandas copies on write, so that a shallow copy keeps the next reader's frame as it is
-        X = split.X.copy(deep=False) if isinstance(split.X, pd.DataFrame) else split.X
+        # pandas copies on write, so that a shallow copy keeps the next reader's frame as it is; a
+        # sparse matrix does not, and an estimator with copy=False would write into it
+        X = split.X.copy(deep=False) if isinstance(split.X, pd.DataFrame) else split.X.copy()
         return replace(split, X=X, y=split.y.copy(deep=False), weight=weight)
 
     def __repr__(self) -> str:
         steps = "".join(f" > {features}" for features in self._features)
         rows = " / ".join(str(self._sizes[split]) for split in ("train", "validation", "test"))
         return f"Dataset({self.name!r}{steps}: {self.task}, {len(self._columns)} columns, {rows} rows)"
-
-
-def _shield(X: Any) -> Any:
-    """Return an array that an estimator with copy_X=False cannot write the next trial's features into."""
-    if not isinstance(X, np.ndarray):
-        return X
-    view = X.view()
-    view.flags.writeable = False
-    return view

@@ -16,7 +16,7 @@ from harness.data.consistency import names
 from harness.data.dataset import Dataset, Seal, Split
 from harness.data.labels import quote
 from harness.data.loaded import examine, feature_columns, needs_frame, weights
-from harness.data.partition import Partition, check, divide, shares
+from harness.data.partition import Partition, divide, shares
 from harness.data.table import Rows
 from harness.data.target import Target, read_target
 from harness.declarations import DatasetDeclaration
@@ -26,7 +26,7 @@ from harness.store import Store
 
 __tracebackhide__ = True
 
-_LAYOUT = 1
+_LAYOUT = 2
 """Of the files in the store; another number makes every entry anew."""
 
 
@@ -52,16 +52,6 @@ class Prepared(JsonRecord):
     content: str
     """Of the loaded rows alone, as `digest_frame` gives it."""
 
-    @property
-    def data(self) -> tuple[str, str]:
-        """Folder in the store of the train and validation rows."""
-        return (splits.DATA, self.digest)
-
-    @property
-    def sealed(self) -> tuple[str, str]:
-        """Folder in the store of the test rows; never travels to a worker."""
-        return (splits.SEALED, self.digest)
-
 
 def digest_frame(frame: Any, name: str = "") -> str:
     """Return the digest of loaded rows, see `table.digest`; DataError unless they are a DataFrame.
@@ -72,16 +62,19 @@ def digest_frame(frame: Any, name: str = "") -> str:
     return table.digest(frame)
 
 
-def prepare(declaration: DatasetDeclaration, frame: Any, store: Store) -> Prepared:
+def prepare(
+    declaration: DatasetDeclaration, frame: Any, store: Store, content: str | None = None
+) -> Prepared:
     """Check, split and store what a loader returned; reuse the entry of equal rows and declaration.
 
+    declaration: one that `consistency.check` has let pass.
+    content: what `digest_frame` gives for the frame, if known.
     A damaged or missing file makes the whole entry anew. Raises DeclarationError or DataError for
     what cannot work, StoreError where it cannot be written.
     """
-    check(declaration)
     examine(frame, declaration)
     target = read_target(frame, declaration)
-    content = table.digest(frame)
+    content = content or table.digest(frame)
     digest = _digest(content, declaration)
     known = splits.find(store, digest)
     if known is not None:
@@ -159,7 +152,7 @@ def _check_splits(
 def open_dataset(prepared: Prepared, store: Store, seal: Seal) -> Dataset:
     """Return the data set of a record; its files are memory-mapped when a split is first asked for.
 
-    Test rows have the category levels of the other rows: one that only they have is missing.
+    Validation and test rows have the category levels that the training rows have: another one is missing.
     `.train` and the others raise StoreError for a file that is missing or damaged.
     """
     opened: dict[str, Rows] = {}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
 from harness.errors import SealedError
 
 __tracebackhide__ = True
@@ -13,34 +10,17 @@ __tracebackhide__ = True
 class Seal:
     """Whether the test rows may be seen now, and who saw which; shared by the data sets of a session."""
 
-    def __init__(self, on_open: Callable[[str, str], None] | None = None) -> None:
+    def __init__(self) -> None:
         self.opened_by: str | None = None
         """Node id of the gate that runs, None outside of gates."""
         self.openings: set[tuple[str, str]] = set()
         """Data set and gate of every opening."""
-        self._on_open = on_open
-
-    @contextmanager
-    def open(self, gate: str) -> Iterator[None]:
-        """Let the block, which runs the gate of this node id, see test rows."""
-        before, self.opened_by = self.opened_by, gate
-        try:
-            yield
-        finally:
-            self.opened_by = before
 
     def pass_through(self, dataset: str) -> None:
-        """Record that the gate that runs sees the test rows of a data set.
-
-        Calls `on_open(dataset, gate)` the first time. Raises SealedError outside of gates.
-        """
+        """Record that the gate that runs sees the test rows of a data set; SealedError outside of gates."""
         if self.opened_by is None:
             raise SealedError(
                 f"the test rows of {dataset!r} are sealed: only a gate may open them",
                 "write a gate_* function and ask for the experiment by its name, then use .best.test",
             )
-        opening = (dataset, self.opened_by)
-        if opening not in self.openings:
-            self.openings.add(opening)
-            if self._on_open is not None:
-                self._on_open(*opening)
+        self.openings.add((dataset, self.opened_by))

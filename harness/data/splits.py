@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -37,6 +36,8 @@ def write(
     """Write an entry of the store: `sealed/DIGEST` with the test rows, then `data/DIGEST` with the others.
 
     record: JSON that `find` returns, with the data set's name. columns, target: all loaded rows.
+    Categories have the levels that the training rows have, in their order; a validation row's other
+    level becomes missing. Test rows keep their own levels until `conform`.
     Nothing in one folder tells of a row in the other. Raises StoreError.
     """
     # every split gets the Arrow types of the whole, whatever nulls it happens to have
@@ -49,13 +50,13 @@ def write(
     places = dict(partition.items())
     try:
         for folder, splits in _FOLDERS.items():
-            levels = _levels(columns.iloc[np.concatenate([places[split] for split in splits])])
+            levels = _levels(columns.iloc[places[splits[0]]])
             with store.folder(folder, digest) as draft:
                 digests = {}
                 for split in splits:
                     at = places[split]
                     path = _file(draft, split)
-                    table.write(path, Rows(at, target[at], columns.iloc[at].astype(levels)), kinds)
+                    table.write(path, Rows(at, target[at], _with_levels(columns.iloc[at], levels)), kinds)
                     digests[split] = _file_digest(path)
                 meta = {
                     "partition": token,
@@ -64,12 +65,15 @@ def write(
                 }
                 content = json.dumps({"checksum": _checksum(meta), **meta}, indent=1)
                 (draft / "meta.json").write_text(content, encoding="utf-8")
-    except (OSError, pa.ArrowException) as error:
-        if find(store, digest) is None:  # else another run has just written the same
-            raise StoreError(
-                f"the splits of data set {record['name']!r} cannot be written to {store.root}: {error}",
-                "make room there, or name another folder with -o experiment_store=FOLDER",
-            ) from error
+    except (StoreError, pa.ArrowException) as error:
+        if find(store, digest) is not None:  # another run has just written the same
+            return
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(
+            f"the splits of data set {record['name']!r} cannot be written to {store.root}: {error}",
+            "make room there, or name another folder with -o experiment_store=FOLDER",
+        ) from error
 
 
 def find(store: Store, digest: str) -> Mapping[str, Any] | None:
@@ -112,21 +116,23 @@ def read(store: Store, digest: str, split: str, size: int, name: str) -> Rows:
 
 def conform(rows: Rows, train: pd.DataFrame) -> Rows:
     """Return test rows with the category levels of the training rows; others become missing."""
-    frame = rows.frame.copy(deep=False)
-    for name, column in frame.items():
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            frame[name] = column.cat.set_categories(train[name].cat.categories)
-    return rows._replace(frame=frame)
+    levels = {str(name): train[name].cat.categories for name in train.select_dtypes("category")}
+    return rows._replace(frame=_with_levels(rows.frame, levels))
 
 
-def _levels(frame: pd.DataFrame) -> dict[str, pd.CategoricalDtype]:
+def _levels(frame: pd.DataFrame) -> dict[str, pd.Index]:
+    """Return the levels that occur in each category column, in order."""
+    categories = frame.select_dtypes("category")
     return {
-        str(name): pd.CategoricalDtype(
-            column.cat.remove_unused_categories().cat.categories, column.cat.ordered
-        )
-        for name, column in frame.items()
-        if isinstance(column.dtype, pd.CategoricalDtype)
+        str(name): column.cat.remove_unused_categories().cat.categories for name, column in categories.items()
     }
+
+
+def _with_levels(frame: pd.DataFrame, levels: Mapping[str, pd.Index]) -> pd.DataFrame:
+    frame = frame.copy(deep=False)
+    for name, known in levels.items():
+        frame[name] = frame[name].cat.set_categories(known)
+    return frame
 
 
 def _file(folder: Path, split: str) -> Path:

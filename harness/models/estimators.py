@@ -39,8 +39,6 @@ class Fit:
     """Highest resident bytes of the process during the fit."""
     curves: Mapping[str, list[float]] = field(default_factory=dict)
     """By "validation_METRIC", one value a boosting round."""
-    early_stopped: bool = False
-    """Whether the validation rows were watched to choose the number of rounds."""
 
 
 def fit(estimator: Any, dataset: Dataset, *, threads: int, curves: bool = False) -> Fit:
@@ -66,7 +64,7 @@ def fit(estimator: Any, dataset: Dataset, *, threads: int, curves: bool = False)
         estimator.fit(X, y, **arguments)
         seconds = time.perf_counter() - started
     _needs(estimator, "predict")
-    return Fit(estimator, seconds, memory.size, _curves(estimator) if watched else {}, stopping)
+    return Fit(estimator, seconds, memory.size, _curves(estimator) if watched else {})
 
 
 def outputs(estimator: Any, X: Any, dataset: Dataset, *, threads: int | None = None) -> Predictions:

@@ -79,9 +79,10 @@ class Step:
             )
         if frame.index.equals(index):
             return frame
-        fresh = frame.index.equals(pd.RangeIndex(len(frame)))
-        if not fresh and frame.index.sort_values().equals(index.sort_values()):
-            raise OutputError("gave the rows in another order")
+        if frame.index.isin(index).all() and index.isin(frame.index).all():
+            fresh = frame.index.equals(pd.RangeIndex(len(frame)))
+            doubt = ", or a new index that looks like it (keep the index, or give an array)" if fresh else ""
+            raise OutputError(f"gave the rows in another order{doubt}")
         return frame.set_axis(index, axis=0)
 
 

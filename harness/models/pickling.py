@@ -33,6 +33,12 @@ class Unexplained:
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # skipped by mypy, see pyproject.toml
     def reducer_override(self, value: Any) -> Any:
+        home = type(value).__module__
+        if home.partition(".")[0] == "harness" and home not in _TRAVELLERS:
+            # A closure over a data set would carry all its rows, opened test rows too.
+            raise pickle.PicklingError(
+                f"it holds a {type(value).__name__} with its rows; compute what you need before"
+            )
         # pytest rewrites the asserts of conftest.py and experiment files: their functions refer to it
         if isinstance(value, ModuleType) and value.__name__ == "_pytest.assertion.rewrite":
             return Unexplained, ()

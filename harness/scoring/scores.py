@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -25,6 +26,10 @@ _INPUTS = {
     "probability": ("probabilities", _CALIBRATE),
     "ranking": ("probabilities or a decision function", "use an estimator with predict_proba"),
 }
+
+
+class MetricWarning(UserWarning):
+    """A `@metric` could not be recorded for some rows."""
 
 
 class Score(float):
@@ -150,11 +155,26 @@ class Scores:
         """Return several scores as plain floats, without telling `on_read`.
 
         names: each must exist, else `ScoreError`; None: the standard set and every `@metric`, without
-        those whose input these predictions or rows lack.
+        those whose input these predictions or rows lack. A `@metric` that raises is left out with a
+        warning, for it may be meant for other data; one that gives no finite number is a `ScoreError`.
         """
-        if names is None:
-            names = [m.name for m in self._metrics.values() if m.logged and not self._lack(m)]
-        return {name: float(self._score(name)) for name in names}
+        if names is not None:
+            return {name: float(self._score(name)) for name in names}
+        wanted = [m for m in self._metrics.values() if m.logged and not self._lack(m)]
+        found = {metric.name: self._tried(metric) for metric in wanted}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _tried(self, metric: Metric) -> float | None:
+        if not metric.place:
+            return float(self._score(metric.name))
+        try:
+            return float(self._score(metric.name))
+        except ScoreError:
+            raise
+        except Exception as error:  # noqa: BLE001  # code of the user's own
+            text = f"@metric {metric.name} ({metric.place}) is not recorded for {self._subject}"
+            warnings.warn(f"{text}: {type(error).__name__}: {error}", MetricWarning, stacklevel=2)
+            return None
 
     def __getattr__(self, name: str) -> Score:
         if name.startswith("_"):  # pickle, copy and IPython ask for such names before there is any score
@@ -169,6 +189,10 @@ class Scores:
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *(m.name for m in self._metrics.values() if not self._lack(m))]
+
+    def __str__(self) -> str:
+        known = ", ".join(f"{name} {value:.4g}" for name, value in self.values().items())
+        return f"{self!r}: {known}"
 
     def __repr__(self) -> str:
         return f"Scores({self._split} of {self._dataset}{self._condition}, {_rows(len(self))})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __tracebackhide__ = True
 
 _REASON = 400
+_DAY = 24 * 60 * 60.0
 _CAUSE = re.compile(r"""Caused by \w+\(["'][^"]*?\): (.*?)["']\)""")  # of a request that urllib3 gave up
 
 
@@ -96,11 +98,13 @@ def deliver(store: Store, *, root: Path, uri: str | None = None) -> Delivery:
 def prune(store: Store, keep: int = 10) -> int:
     """Delete the oldest run folders beyond `keep` that are finished and wholly delivered or withheld.
 
+    One that recorded nothing for a day without having finished is a run that died.
     Returns the number of deleted folders.
     """
     folders = runs(store)
     old = folders[: max(len(folders) - keep, 0)]
-    gone = [folder for folder in old if folder.settled and folder.records().finished]
+    dead = time.time() - _DAY
+    gone = [f for f in old if f.settled and (f.written < dead or f.records().finished)]
     for folder in gone:
         folder.delete()
     return len(gone)

@@ -10,7 +10,7 @@ from harness.results import ContractRecord, RunRecord
 
 __tracebackhide__ = True
 
-_DIGEST_LENGTH = 36  # MLflow's limit; the whole digest is a tag
+_DIGEST_LENGTH = 10  # of what the UI shows beside the name; the whole digest is a tag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +22,8 @@ class Input:
     schema: str
     profile: str
     source: str
+    context: str
+    """Its splits, joined by plus signs."""
 
 
 def data_input(run: RunRecord, contract: ContractRecord) -> Input | None:
@@ -46,6 +48,7 @@ def data_input(run: RunRecord, contract: ContractRecord) -> Input | None:
         schema=json.dumps({"mlflow_colspec": columns}),
         profile=json.dumps(profile),
         source=json.dumps({"tags": tags}),
+        context="+".join(split for split, count in contract.rows.items() if count),
     )
 
 

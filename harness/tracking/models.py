@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
+from functools import partial
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any
@@ -15,8 +18,9 @@ from typing import Any
 import cloudpickle
 import mlflow.pyfunc
 import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.models import Model as MlflowModel
-from mlflow.models import ModelSignature
+from mlflow.models import ModelSignature, validate_schema
 from mlflow.types.schema import AnyType, ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
 from harness.errors import TrackingError
@@ -35,19 +39,30 @@ def save(folder: Path, payload: bytes, example: Path | None, header: MlflowModel
     """Write the MLflow model of a pickled `harness.models.model.Model` into a folder that is not there yet.
 
     payload: of `harness.models.model.dumps`; example: JSON file of raw rows, orient="split".
+    A model is worth more than its description: an example that MLflow cannot write is left out, and so
+    is the signature if MLflow, holding the example against it, would refuse to predict.
     Raises TrackingError if the model cannot be unpickled or written here.
     """
     model, modules = unpickle(payload)
     try:
-        with _by_value(serving):
-            mlflow.pyfunc.save_model(
-                folder,
-                python_model=serving.Served(payload),
-                mlflow_model=header,
-                signature=signature(model),
-                input_example=None if example is None else _rows(example, model),
-                pip_requirements=requirements(modules),
-            )
+        described, rows = signature(model), None if example is None else _rows(example, model)
+        if rows is not None and not _takes(described, rows):
+            described, rows = None, None  # without a signature MLflow would try to learn one from rows
+        write = partial(
+            _write,
+            folder=folder,
+            payload=payload,
+            header=header,
+            needed=requirements(modules),
+            described=described,
+        )
+        try:
+            write(rows)
+        except Exception:
+            if rows is None:
+                raise
+            shutil.rmtree(folder, ignore_errors=True)
+            write(None)
     except Exception as error:
         raise TrackingError(
             f"the best trial's model cannot be written as an MLflow model: {type(error).__name__}: {error}",
@@ -55,10 +70,42 @@ def save(folder: Path, payload: bytes, example: Path | None, header: MlflowModel
         ) from error
 
 
-def _rows(example: Path, model: Any) -> pd.DataFrame:
-    content = json.loads(example.read_text(encoding="utf-8"))
-    rows = pd.DataFrame(content["data"], columns=content["columns"])
-    return conform(rows, model.columns).head(_EXAMPLE_ROWS)
+def _write(
+    rows: pd.DataFrame | None,
+    *,
+    folder: Path,
+    payload: bytes,
+    header: MlflowModel,
+    needed: list[str],
+    described: ModelSignature | None,
+) -> None:
+    with _by_value(serving):
+        mlflow.pyfunc.save_model(
+            folder,
+            python_model=serving.Served(payload),
+            mlflow_model=deepcopy(header),  # MLflow writes into it, also before it fails
+            signature=described,
+            input_example=rows,
+            pip_requirements=needed,
+        )
+
+
+def _rows(example: Path, model: Any) -> pd.DataFrame | None:
+    """Return a few raw rows; None if what JSON made of them is none any more."""
+    try:
+        content = json.loads(example.read_text(encoding="utf-8"))
+        rows = pd.DataFrame(content["data"], columns=content["columns"])
+        return conform(rows, model.columns).head(_EXAMPLE_ROWS)
+    except (TypeError, ValueError, LookupError):
+        return None
+
+
+def _takes(described: ModelSignature, rows: pd.DataFrame) -> bool:
+    try:
+        validate_schema(rows, described.inputs)
+    except MlflowException:
+        return False
+    return True
 
 
 def unpickle(payload: bytes) -> tuple[Any, set[str]]:

@@ -195,7 +195,7 @@ def _dataset(entry: Entry) -> DatasetInput:
     assert data is not None
     return DatasetInput(
         Dataset(data.name, data.digest, "code", data.source, schema=data.schema, profile=data.profile),
-        [InputTag("mlflow.data.context", "training")],
+        [InputTag("mlflow.data.context", data.context)],
     )
 
 

@@ -22,7 +22,7 @@ from harness.declarations import MetricDeclaration
 from harness.errors import ScoreError
 from harness.models.model import Predictions
 from harness.scoring.metrics import table
-from harness.scoring.scores import Score, Scores
+from harness.scoring.scores import MetricWarning, Score, Scores
 
 N = 120
 FLOATS = st.floats(allow_nan=False)
@@ -527,8 +527,9 @@ def test_an_error_of_a_metric_is_the_users_own() -> None:
 
     with pytest.raises(TypeError, match="NoneType"):
         s.cost  # noqa: B018
-    with pytest.raises(TypeError, match="NoneType"):
-        s.values()
+    told = r"@metric cost \(test_scores.py:\d+\) is not recorded for .*: TypeError: 'NoneType'"
+    with pytest.warns(MetricWarning, match=told):
+        assert "cost" not in s.values()
 
 
 def test_a_metric_sees_predictions_as_they_are() -> None:

@@ -307,11 +307,11 @@ def test_there_are_no_scores_before_a_fit(new, split):
 
 def test_a_model_that_cannot_be_pickled_is_refused_with_the_attribute(new):
     data, trial = binary(), new()
-    model = trial.fit(LogisticRegression(), data)
+    model = LogisticRegression()
     model.connection = (i for i in range(3))
 
     with pytest.raises(EstimatorError, match=r"the fitted LogisticRegression cannot be kept: .*connection"):
-        trial.finish()
+        trial.fit(model, data)
 
 
 # params and log
@@ -752,7 +752,9 @@ def test_a_metric_that_raises_shows_the_users_line_and_nothing_of_the_harness(al
         {
             "experiments/experiment_ratio.py": """
                 from sklearn.tree import DecisionTreeClassifier
+                from harness import experiment
 
+                @experiment(maximize="ratio")
                 def experiment_ratio(scaled, trial):
                     trial.fit(DecisionTreeClassifier(), scaled)
                 """

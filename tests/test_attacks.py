@@ -217,7 +217,9 @@ def test_a_metric_for_other_data_is_left_out_with_a_warning(project):
     result = project.run("experiments")
 
     result.assert_outcomes(passed=5, warnings=len({"validation", "train"}) * 3)
-    result.stdout.fnmatch_lines(["*@metric gap (conftest.py:*) is not recorded for *KeyError: 'sex'*"])
+    result.stdout.fnmatch_lines(
+        ["*conftest.py:*MetricWarning: @metric gap is not recorded for *KeyError: 'sex'*"]
+    )
 
 
 @pytest.mark.parametrize(

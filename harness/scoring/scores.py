@@ -172,8 +172,10 @@ class Scores:
         except ScoreError:
             raise
         except Exception as error:  # noqa: BLE001  # code of the user's own
-            text = f"@metric {metric.name} ({metric.place}) is not recorded for {self._subject}"
-            warnings.warn(f"{text}: {type(error).__name__}: {error}", MetricWarning, stacklevel=2)
+            text = f"@metric {metric.name} is not recorded for {self._subject}"
+            file, _, line = metric.place.rpartition(":")
+            told = MetricWarning(f"{text}: {type(error).__name__}: {error}")
+            warnings.warn_explicit(told, MetricWarning, file, int(line))  # where the user mends it
             return None
 
     def __getattr__(self, name: str) -> Score:

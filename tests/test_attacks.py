@@ -312,8 +312,9 @@ def gate_logged(experiment_logged):
     project.run("experiments/experiment_more.py").assert_outcomes(passed=5)
 
 
-def test_a_full_disk_stops_the_run_with_one_sentence(project):
+def test_a_full_disk_stops_the_run_with_one_sentence(project, monkeypatch):
     pytest.importorskip("resource")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # Python would cut its own files short
     write(
         project,
         """

@@ -416,7 +416,7 @@ try:
 except StoreError as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-B", "-c", code], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
     said = done.stdout.strip()
@@ -445,7 +445,7 @@ except StoreError:
 journal.append({{"i": "after"}})
 print(written)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-B", "-c", code], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
     found = [record["i"] for record in store.journal("journal.jsonl").read()]

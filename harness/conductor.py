@@ -243,7 +243,7 @@ class Conductor:
         payload = getattr(report, PAYLOAD, None)
         if payload is not None and self.run is not None:
             try:
-                self.run.take_packed(payload)
+                self.run.findings.take_packed(payload)
             except StoreError as error:  # a full disk: what comes next could not be kept either
                 self.run.session.shouldstop = str(error)
 
@@ -265,10 +265,10 @@ class Conductor:
             if exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self._summary = lines(
-            list(run.contracts.values()),
+            list(run.findings.contracts.values()),
             {name: run.results_of(name) for name in run.experiments},
-            run.bests,
-            list(run.gates.values()),
+            run.findings.bests,
+            list(run.findings.gates.values()),
             {name: len(items) for name, items in run.experiments.items()},
         )
         if closing:

@@ -108,10 +108,6 @@ class Materials:
             self._datasets[name] = open_dataset(self._prepared[name], self._store, self.seal)
         return self._datasets[name]
 
-    def prepared(self, name: str) -> bool:
-        """Return whether the contract item of a data set has passed."""
-        return name in self._prepared
-
     def features(self, declaration: FeaturesDeclaration, inputs: Mapping[str, Any]) -> Dataset:
         """Return the transformed splits, fitted once per data and parameter values.
 

@@ -25,6 +25,7 @@ from harness.declarations import (
     declared,
 )
 from harness.errors import DeclarationError, HarnessError, ResultError
+from harness.findings import Findings
 from harness.materials import BlockedError, BrokenContractError, Materials
 from harness.models.threads import available
 from harness.objectives import check
@@ -37,15 +38,7 @@ from harness.recorder import (
     parameters,
     trial_record,
 )
-from harness.results import (
-    BestRecord,
-    ContractRecord,
-    GateRecord,
-    Record,
-    RunRecord,
-    TrialRecord,
-    unpack,
-)
+from harness.results import ContractRecord, Record, RunRecord, TrialRecord
 from harness.rundir import RunFolder
 from harness.scoring.metrics import table
 from harness.seeds import seed
@@ -97,10 +90,7 @@ class Run:
         )
         self.backend: Backend = InProcess()
         self.threads = settings.threads or max(1, available() // self.backend.in_flight)
-        self.contracts: dict[str, ContractRecord] = {}
-        self.trials: dict[str, TrialRecord] = {}
-        self.gates: dict[str, GateRecord] = {}
-        self.bests: dict[str, BestRecord] = {}
+        self.findings = Findings(self.folder)
         self._params = {
             item.nodeid: parameters(item) for items in self.experiments.values() for item in items
         }
@@ -191,7 +181,9 @@ class Run:
     def _whole(self, name: str) -> list[TrialRecord]:
         """Return the records of every trial of an experiment; some of them would be half a grid."""
         missing = [
-            item for item in self.catalogue.trials(self.session, name) if item.nodeid not in self.trials
+            item
+            for item in self.catalogue.trials(self.session, name)
+            if item.nodeid not in self.findings.trials
         ]
         if missing:
             raise ResultError(
@@ -222,7 +214,8 @@ class Run:
     def blocked(self, item: pytest.Item) -> str | None:
         """Return why an item cannot run: a contract that is broken."""
         for name in self.datasets_of(item):
-            if name in self.contracts and self.contracts[name].outcome == "broken":
+            contract = self.findings.contracts.get(name)
+            if contract is not None and contract.outcome == "broken":
                 return f"contract {name} is broken"
         return None
 
@@ -297,44 +290,20 @@ class Run:
         shown = [repr(result.judged) for result in known if result and result.judged]
         return [("judged", "\n".join(shown))] if shown else []
 
-    def take_packed(self, values: Mapping[str, Any]) -> None:
-        """Keep a record that a report carried."""
-        record = unpack(values)
-        if record is not None:
-            self.take(record)
-
-    def take(self, record: Record) -> None:
-        """Keep a record that was just made, here or elsewhere."""
-        self.folder.record(record)
-        match record:
-            case TrialRecord():
-                self.trials[record.node_id] = record
-            case GateRecord():
-                self.gates[record.node_id] = record
-            case ContractRecord():
-                self.contracts[record.dataset] = record
-            case BestRecord():
-                self.bests[record.experiment] = record
-
     def results_of(self, name: str) -> list[TrialRecord]:
         """Return the records of an experiment's trials that ran, in declared order."""
-        return [self.trials[i.nodeid] for i in self.experiments[name] if i.nodeid in self.trials]
+        known = self.findings.trials
+        return [known[item.nodeid] for item in self.experiments[name] if item.nodeid in known]
 
     def finish(self, exit: int) -> None:
-        """Record the best trials, drop the models of the others, end the journal."""
-        keep = set()
+        """Record the best trials and end the journal with pytest's exit code."""
         for name in self.experiments:
             found = best(self.results_of(name))
             if found is not None:
-                keep.add(found.node_id)
                 data = self._dataset(found.dataset) if found.dataset else None
                 test = self._tested.get(name, {})
-                self.take(measured(found, data, self.metrics[name], test, self.folder.path))
-        for record in self.trials.values():
-            for role_ in ("model", "train_predictions") if record.node_id not in keep else ():
-                if role_ in record.files:
-                    (self.folder.path / record.files[role_]).unlink(missing_ok=True)
-        self.folder.finish(exit, time.time())
+                self.findings.take(measured(found, data, self.metrics[name], test, self.folder.path))
+        self.findings.close(exit)
 
 
 def fail(text: str) -> NoReturn:

@@ -4,11 +4,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
+# The benchmark's peers are heavy: an environment of their own, and pins of what they alone need.
+BENCH := .venv-bench/bin
+BENCH_READY := .venv-bench/.ready
+REPEATS ?= 3
+ROWS ?=
+
 # Uncompiled packages double every start.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help experiments test lint constraints clean
+.PHONY: help experiments test lint bench bench-constraints constraints clean
 
 help:  ## show the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -30,6 +36,20 @@ lint: $(READY)  ## style, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+$(BENCH_READY): pyproject.toml constraints.txt benchmarks/constraints.txt
+	$(PYTHON) -m venv --clear .venv-bench
+	@echo '*' > .venv-bench/.gitignore
+	$(BENCH)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --constraint benchmarks/constraints.txt --editable '.[bench]'
+	@touch $@
+
+bench: $(BENCH_READY)  ## measure beside joblib, GridSearchCV, Optuna, Ray Tune (1 h; ROWS="noop resume" REPEATS=1)
+	$(BENCH)/python benchmarks/compare.py --repeats $(REPEATS) --json bench.json $(ROWS)
+
+bench-constraints:  # renew benchmarks/constraints.txt, after `make constraints`
+	$(PYTHON) -m venv --clear .venv-bench
+	$(BENCH)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	$(BENCH)/python -m pip freeze --exclude-editable | grep -vxFf constraints.txt > benchmarks/constraints.txt
+
 constraints:  ## renew constraints.txt from what pyproject.toml allows today
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
@@ -37,4 +57,4 @@ constraints:  ## renew constraints.txt from what pyproject.toml allows today
 	@touch $(READY)
 
 clean:  ## remove the environment and everything that runs have made
-	rm -rf .venv .harness mlflow.db mlruns .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-bench .harness mlflow.db mlruns .pytest_cache .mypy_cache .ruff_cache bench.json

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.declarations import dataset, experiment, features, grid, metric
+from harness.declarations import dataset, experiment, features, grid, metric, search
 from harness.errors import HarnessError, LeakageError, SealedError
+from harness.ranges import choice, integers, loguniform, uniform
 
 if TYPE_CHECKING:
     from harness.data.dataset import Dataset
@@ -25,11 +26,16 @@ __all__ = [
     "Scores",
     "SealedError",
     "Trial",
+    "choice",
     "dataset",
     "experiment",
     "features",
     "grid",
+    "integers",
+    "loguniform",
     "metric",
+    "search",
+    "uniform",
 ]
 
 _HEAVY = {

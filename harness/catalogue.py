@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import inspect
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -24,6 +26,25 @@ from harness.collection import (
 from harness.declarations import DatasetDeclaration, MetricDeclaration, declared
 from harness.errors import DeclarationError
 
+_OF_THE_SESSION = frozenset(
+    {"cache", "record_testsuite_property", "record_xml_attribute", "pytester", "testdir"}
+)
+"""pytest's own fixtures that hold something of the session."""
+
+
+def _is_foreign(module: ModuleType) -> bool:
+    """Return whether a module belongs to another pytest plugin."""
+    parts = Path(getattr(module, "__file__", None) or "").parts
+    ours = module.__name__.partition(".")[0] in ("_pytest", "pytest", "harness")
+    return not ours and bool({"site-packages", "dist-packages"}.intersection(parts))
+
+
+def _arguments(function: Any) -> list[str]:
+    try:
+        return list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return []
+
 
 class Catalogue:
     """Names to declarations and items; looks into further experiment files when asked for a name."""
@@ -36,13 +57,20 @@ class Catalogue:
         self._metrics: dict[str, MetricDeclaration] = {}
         self._shared: set[str] = set()
         self._own: dict[Path, set[str]] = {}
-        self._fixtures: set[str] = set()
+        self._fixtures: dict[str, list[Any]] = {}
+        self._foreign: set[str] = set()
+        self._tied: dict[Any, str | None] = {}
         self._clash: DeclarationError | None = None
 
     def metrics(self, path: Path) -> list[MetricDeclaration]:
         """Return the metrics for the experiments of a file: its own, and those of conftests and plugins."""
         names = self._shared | self._own.get(path, set())
         return [metric for name, metric in self._metrics.items() if name in names]
+
+    def registered(self, plugin: object) -> None:
+        """Take in what a plugin declares that pytest has just registered."""
+        if isinstance(plugin, ModuleType):
+            self.scan(plugin)
 
     def scan(self, module: ModuleType, path: Path | None = None) -> None:
         """Take in what a plugin, conftest or experiment module declares.
@@ -54,7 +82,9 @@ class Catalogue:
             self._compare("data sets", dataset.name, known.place, dataset.place)
         for value in list(vars(module).values()):
             if isinstance(value, FIXTURE):
-                self._fixtures.add(value.name)
+                self._fixtures.setdefault(value.name, []).append(value)
+                if _is_foreign(module):
+                    self._foreign.add(value.name)
             metric = declared(value, MetricDeclaration)
             if metric is not None:
                 taken = self._metrics.setdefault(metric.name, metric)
@@ -67,7 +97,7 @@ class Catalogue:
 
     def check(self) -> None:
         """Raise DeclarationError if a name stands for two things."""
-        for module in self._modules.values():
+        for module in self._collected():
             shared = self._config.pluginmanager.get_plugin(str(module.path)) is not None
             self.scan(module.obj, None if shared else module.path)
         if self._clash is not None:
@@ -89,6 +119,35 @@ class Catalogue:
         """Return whether a user's own fixture has that name."""
         return name in self._fixtures
 
+    def tied(self, item: pytest.Item) -> str | None:
+        """Return the fixture by which an item is tied to the pytest process; None for most.
+
+        One of another plugin may hold something of the session: `benchmark` gathers what it measures.
+        Only what a function names counts, not what a plugin adds to every test. A coroutine function is
+        tied by the plugin that runs it.
+        """
+        function = getattr(item, "function", None)
+        marked = tuple(str(name) for mark in item.iter_markers("usefixtures") for name in mark.args)
+        owner = getattr(item, "cls", None)
+        key = (function, owner, marked)  # the same for every trial of an experiment
+        if key not in self._tied:
+            tied = "async" if inspect.iscoroutinefunction(function) else None
+            self._tied[key] = tied or self._knot([*_arguments(function), *marked], owner)
+        return self._tied[key]
+
+    def _knot(self, waiting: list[str], owner: type | None) -> str | None:
+        seen: set[str] = set()
+        while waiting:
+            name = waiting.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            if name in self._foreign or name in _OF_THE_SESSION:
+                return name
+            for definition in (*self._fixtures.get(name, ()), getattr(owner, name, None)):
+                waiting += _arguments(definition) if isinstance(definition, FIXTURE) else ()
+        return None
+
     def contract(self, session: pytest.Session, declaration: DatasetDeclaration) -> pytest.Function:
         """Return the item that prepares a data set."""
         module = self._modules.get(declaration.path)
@@ -108,8 +167,13 @@ class Catalogue:
         found = self._experiments()
         if name not in found:
             for path in self._files():
-                if path not in self._modules and f"def {name}(" in path.read_text("utf-8", "replace"):
-                    self._open(session, path, None)
+                if f"def {name}(" in path.read_text("utf-8", "replace"):
+                    self._items(session, path)
+            self.check()
+            found = self._experiments()
+        if name not in found:  # made by a call
+            for path in list(self._modules):
+                self._items(session, path)
             self.check()
             found = self._experiments()
         if name not in found:
@@ -122,9 +186,17 @@ class Catalogue:
             )
         return found[name]
 
+    def _items(self, session: pytest.Session, path: Path) -> list[pytest.Function]:
+        module = self._modules.get(path) or self._open(session, path, None)
+        return list(module.items())
+
+    def _collected(self) -> list[ExperimentModule]:
+        """Return the files that were read; pytest makes a module also of files beside the one it is given."""
+        return [module for module in self._modules.values() if module.collected]
+
     def _experiments(self) -> dict[str, list[pytest.Function]]:
         found: dict[str, list[pytest.Function]] = {}
-        for module in self._modules.values():
+        for module in self._collected():
             for item in module.items():
                 if role(item) == "trial":
                     name = experiment_name(item)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import fnmatch
 import inspect
 import sys
@@ -16,8 +15,10 @@ from typing import Any, Literal
 
 import pytest
 
-from harness.declarations import DatasetDeclaration, declared, grids
+from harness.declarations import DatasetDeclaration, declared
 from harness.errors import DeclarationError, HarnessError
+from harness.parametrization import expand, needs_trial, search_of, unsearched
+from harness.space import Search
 
 __tracebackhide__ = True
 
@@ -28,6 +29,9 @@ DATASET = pytest.StashKey[DatasetDeclaration]()
 """The data set that a contract item prepares."""
 INDEX = pytest.StashKey[int]()
 """Position of a trial within its experiment."""
+VALUES = pytest.StashKey[dict[str, Any]]()
+"""Hyperparameters of a trial that belongs to a search, as the user sees them; there once they are chosen."""
+_SEARCH = pytest.StashKey[Search]()
 
 FIXTURE = type(pytest.fixture(lambda: None))
 EXPERIMENT = "experiment_"
@@ -42,6 +46,11 @@ def role(item: pytest.Item) -> Role | None:
 def experiment_name(item: pytest.Item) -> str:
     """Return the name of the experiment that a trial belongs to."""
     return str(getattr(item, "originalname", None) or item.name)
+
+
+def searched(item: pytest.Item) -> Search | None:
+    """Return the search that a trial belongs to."""
+    return item.stash.get(_SEARCH, None)
 
 
 def requested(item: pytest.Item) -> list[str]:
@@ -64,6 +73,11 @@ class _Collector(pytest.Collector):
                 for index, trial in enumerate(trials):
                     trial.stash[INDEX] = index
                 pytest.register_fixture(name=name, func=_results(name), node=self.session, scope="session")
+                search = searched(trials[0])
+                for parameter in search.ranges if search else ():
+                    pytest.register_fixture(
+                        name=parameter, func=unsearched(parameter, name), node=self.session
+                    )
             self.stash[_CHILDREN] = children
         return children
 
@@ -109,6 +123,11 @@ class ExperimentClass(_Collector, pytest.Class):
 class ExperimentModule(_Collector, pytest.Module):
     """A file of experiments and gates, or one that defines data sets."""
 
+    @property
+    def collected(self) -> bool:
+        """Whether its content is known."""
+        return _CHILDREN in self.stash
+
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
         children = self.stash.get(_CHILDREN, None)
         if children is None:
@@ -147,11 +166,10 @@ def _label(item: pytest.Function) -> None:
     name = experiment_name(item)
     if name.startswith(EXPERIMENT):
         item.stash[ROLE] = "trial"
-        if "trial" not in item.fixturenames:
-            raise DeclarationError(
-                f"{item.path.name}::{name} does not take `trial`, so it could neither fit nor log",
-                f"write def {name}(trial, …)",
-            )
+        needs_trial(f"{item.path.name}::{name}", item.fixturenames)
+        search = search_of(item)
+        if search is not None:
+            item.stash[_SEARCH] = search
     elif name.startswith(GATE):
         item.stash[ROLE] = "gate"
 
@@ -225,31 +243,10 @@ def _decorator(node: ast.expr) -> str:
 
 
 def parametrize(metafunc: pytest.Metafunc) -> None:
-    """Turn the grids of an experiment into pytest parameters."""
-    if not isinstance(metafunc.definition.parent, _Collector):
-        return
-    name = experiment_name(metafunc.definition)
-    # A decorator of the user's own may stand below the grid, or above it without keeping attributes.
-    for declared_grid in grids(metafunc.function) or grids(inspect.unwrap(metafunc.function)):
-        place = f"{metafunc.definition.path.name}::{name}"
-        for parameter in declared_grid.values:
-            if parameter not in metafunc.fixturenames:
-                candidates = [f for f in metafunc.fixturenames if f not in ("_harness", "trial", "request")]
-                close = difflib.get_close_matches(parameter, candidates, 1)
-                raise DeclarationError(
-                    f"{place}: @grid gives {parameter!r}, which neither the function nor its features take",
-                    f"did you mean {close[0]!r}?" if close else f"add {parameter} to its arguments",
-                )
-        try:
-            points = list(declared_grid.points())
-        except DeclarationError as error:
-            raise DeclarationError(f"{place}: {error.problem}", error.remedy) from None
-        names = tuple(declared_grid.values)
-        metafunc.parametrize(
-            names,
-            [tuple(point.values[n] for n in names) for point in points],
-            ids=[point.id for point in points],
-        )
+    """Turn the grids or the search of an experiment into pytest parameters."""
+    if isinstance(metafunc.definition.parent, _Collector):
+        name = experiment_name(metafunc.definition)
+        expand(metafunc, name, is_experiment=name.startswith(EXPERIMENT))
 
 
 def make_item(collector: pytest.Collector, name: str, obj: object) -> pytest.Collector | None:

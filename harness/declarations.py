@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from harness.errors import DeclarationError
-from harness.space import Grid
+from harness.ranges import Range
+from harness.space import Grid, Search
 
 __tracebackhide__ = True
 
@@ -103,6 +104,12 @@ def grids(function: Function) -> tuple[Grid, ...]:
     """Return the grids of `function`, the topmost decorator first."""
     records: Mapping[type, Any] = vars(function).get(_ATTRIBUTE, {})
     return tuple(records.get(Grid, ()))
+
+
+def searches(function: Function) -> tuple[Search, ...]:
+    """Return the searches of `function`, the topmost decorator first; there may be only one."""
+    records: Mapping[type, Any] = vars(function).get(_ATTRIBUTE, {})
+    return tuple(records.get(Search, ()))
 
 
 def _attach(function: Function, kind: type, record: object) -> None:
@@ -242,6 +249,59 @@ def grid(*misplaced: object, **values: Sequence[Any]) -> Callable[[Function], Fu
         _attach(function, Grid, (Grid(dict(values)), *grids(function)))
         return function
 
+    return decorate
+
+
+def search(
+    *misplaced: object,
+    trials: int | None = None,
+    strategy: str = "tpe",
+    prune: bool = False,
+    **ranges: Range,
+) -> Callable[[Function], Function]:
+    """Run the experiment `trials` times, with values that a sampler chooses while the trials run.
+
+    Trials have ids `trial:00`, `trial:01` and so on. Ranges are `integers(lo, hi)` (both ends included),
+    `uniform(lo, hi)`, `loguniform(lo, hi)` and `choice(a, b, …)`; the parameters are fixtures, which
+    features may ask for as well.
+
+    trials: how many; at most the number of distinct points, where no range is a continuum.
+    strategy: "tpe": Optuna's tree-structured Parzen estimator learns from the objectives of finished
+        trials; the first trials, a third of all and 10 at most, are spread at random. "random": values
+        depend on `experiment_seed`, the experiment's name and the trial's number alone. "tpe" repeats
+        itself with one worker; with more it depends on which trials finish first. A later trial that
+        runs alone, under `-k` say, has nothing to learn from, and other values than among all.
+    prune: stop a trial that, after 20 boosting rounds or more, is behind the median of at least 5
+        finished trials and at its pace would be behind it in the end (`harness.pruning`). It acts on
+        XGBoost and LightGBM estimators given to `trial.fit`, and judges by the metric that they watch
+        on the validation rows (`eval_metric`, `metric`), not by the objective. A pruned trial is
+        never the best.
+
+    Anything else, a name that neither the experiment nor its features take, and `@grid` or
+    `parametrize` beside it are errors of that experiment at collection.
+    """
+
+    def decorate(function: Function) -> Function:
+        function = _needs_function(function, "search(…)")
+        if misplaced:
+            raise DeclarationError(
+                f"{_place(function)}: @search was given {misplaced[0]!r} without a name",
+                "write @search(trials=30, name=uniform(lo, hi), …)",
+            )
+        record = Search(
+            trials=trials,  # type: ignore[arg-type]  # that it is missing is told with the experiment's name
+            strategy=strategy,
+            prune=prune,
+            ranges=dict(ranges),
+        )
+        _attach(function, Search, (record, *searches(function)))
+        return function
+
+    if len(misplaced) == 1 and inspect.isfunction(misplaced[0]):  # @search
+        raise DeclarationError(
+            f"{_place(misplaced[0])}: @search was given no ranges",
+            "write @search(trials=30, name=uniform(lo, hi), …)",
+        )
     return decorate
 
 

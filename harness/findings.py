@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable
 
-from harness.results import BestRecord, ContractRecord, GateRecord, Record, TrialRecord, unpack
+from harness.results import MODEL, BestRecord, ContractRecord, GateRecord, Record, TrialRecord
 from harness.rundir import RunFolder
-
-_OF_THE_BEST = ("model", "train_predictions")
-"""Files that only the best trials keep after the run: the others' would fill the disk."""
 
 
 class Findings:
@@ -18,6 +15,9 @@ class Findings:
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
+        self.listener: Callable[[Record], None] | None = None
+        """Told of every record that is in the journal; it returns at once."""
+        self._lock = threading.Lock()  # records of trials come from threads of a backend
         self.contracts: dict[str, ContractRecord] = {}
         """By data set."""
         self.trials: dict[str, TrialRecord] = {}
@@ -27,30 +27,26 @@ class Findings:
         self.bests: dict[str, BestRecord] = {}
         """By experiment."""
 
-    def take_packed(self, values: Mapping[str, Any]) -> None:
-        """Keep a record that a report carried."""
-        record = unpack(values)
-        if record is not None:
-            self.take(record)
-
     def take(self, record: Record) -> None:
         """Keep a record that was just made, here or elsewhere; raise StoreError if it cannot be."""
-        self.folder.record(record)
-        match record:
-            case TrialRecord():
-                self.trials[record.node_id] = record
-            case GateRecord():
-                self.gates[record.node_id] = record
-            case ContractRecord():
-                self.contracts[record.dataset] = record
-            case BestRecord():
-                self.bests[record.experiment] = record
+        with self._lock:
+            self.folder.record(record)
+            match record:
+                case TrialRecord():
+                    self.trials[record.node_id] = record
+                case GateRecord():
+                    self.gates[record.node_id] = record
+                case ContractRecord():
+                    self.contracts[record.dataset] = record
+                case BestRecord():
+                    self.bests[record.experiment] = record
+            if self.listener is not None:
+                self.listener(record)
 
     def close(self, exit: int) -> None:
         """End the journal with pytest's exit code, and drop what only the best trials keep."""
         kept = {best.node_id for best in self.bests.values()}
         for record in self.trials.values():
-            dropped = () if record.node_id in kept else _OF_THE_BEST
-            for file in (record.files[role] for role in dropped if role in record.files):
-                (self.folder.path / file).unlink(missing_ok=True)
+            if record.node_id not in kept and MODEL in record.files:
+                (self.folder.path / record.files[MODEL]).unlink(missing_ok=True)
         self.folder.finish(exit, time.time())

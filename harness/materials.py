@@ -1,25 +1,25 @@
-"""Declarations in; prepared data sets and fitted features out, each made once in this process."""
+"""Declarations in; prepared data sets and fitted features out, each made once."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
-
-import cloudpickle
 
 from harness.contract import Verdict, check, render
 from harness.data.consistency import check as check_declaration
 from harness.data.dataset import Dataset, Seal
 from harness.data.preparation import Prepared, digest_frame, open_dataset, prepare
 from harness.declarations import DatasetDeclaration, FeaturesDeclaration
-from harness.errors import DataError, FeaturesError, HarnessError
-from harness.models.transforms import fit_features
+from harness.derivations import BlockedError, Derivations
+from harness.errors import DataError, HarnessError
 from harness.results import ContractRecord
 from harness.seeds import seed
 from harness.store import Store
 
+__all__ = ["BlockedError", "BrokenContractError", "Materials"]
 __tracebackhide__ = True
 
 
@@ -31,26 +31,40 @@ class BrokenContractError(HarnessError):
         self.violations = violations
 
 
-class BlockedError(HarnessError):
-    """What an item needs has failed before it, and was told there."""
-
-
 class Materials:
-    """The data sets and features of one process."""
+    """The data sets and features of one process.
+
+    shelf: where the processes of one run share fitted features; None: each fits its own. Not the
+        store: a features function may read files, which nothing here sees, and later runs would not
+        notice that they have changed.
+    threads: of one fit; None: as OpenMP and BLAS have it.
+    """
 
     def __init__(
-        self, *, store: Store, project: Path, expectations: Path, examples: int, base_seed: int
+        self,
+        *,
+        store: Store,
+        project: Path,
+        expectations: Path,
+        examples: int,
+        base_seed: int,
+        shelf: Store | None = None,
+        threads: int | None = None,
     ) -> None:
         self.seal = Seal()
         self._store = store
-        self._project = project
         self._expectations = expectations
         self._examples = examples
         self._seed = base_seed
         self._datasets: dict[str, Dataset] = {}
         self._prepared: dict[str, Prepared] = {}
-        self._features: dict[Hashable, Dataset | Exception] = {}
-        self._kept: list[Mapping[str, Any]] = []
+        self._derivations = Derivations(
+            store=shelf or store,
+            project=project,
+            base_seed=base_seed,
+            source=_place if shelf else None,
+            threads=threads,
+        )
 
     def prepare(self, declaration: DatasetDeclaration, fixtures: Mapping[str, Any]) -> ContractRecord:
         """Load, check, split, seal and store a data set.
@@ -96,6 +110,19 @@ class Materials:
             raise BrokenContractError(text, tuple(violation.text for violation in verdict.violations))
         return verdict
 
+    @property
+    def prepared(self) -> Mapping[str, Prepared]:
+        """The data sets that can be opened here, by name."""
+        return MappingProxyType(self._prepared)
+
+    def adopt(self, prepared: Prepared) -> None:
+        """Take over a data set that another process has prepared in the same store.
+
+        Nothing is loaded or checked again; the files of its test rows need not be there.
+        """
+        self._prepared[prepared.name] = prepared
+        self._datasets.pop(prepared.name, None)
+
     def dataset(self, declaration: DatasetDeclaration) -> Dataset:
         """Return a prepared data set; raise DataError if its contract item has not run."""
         name = declaration.name
@@ -109,55 +136,9 @@ class Materials:
         return self._datasets[name]
 
     def features(self, declaration: FeaturesDeclaration, inputs: Mapping[str, Any]) -> Dataset:
-        """Return the transformed splits, fitted once per data and parameter values.
-
-        Raises what the function or its transformer raised the first time it is asked for, and
-        BlockedError every further time.
-        """
-        data = _only_dataset(declaration, inputs)
-        params = {name: value for name, value in inputs.items() if not isinstance(value, Dataset)}
-        key = (declaration.function, data.digest, self._content(params))
-        known = self._features.get(key)
-        if isinstance(known, Exception):
-            text = str(known).strip().split("\n")[0]
-            raise BlockedError(f"features {declaration.name} failed: {type(known).__name__}: {text}")
-        if known is None:
-            try:
-                known = self._fit(declaration, data, inputs, params)
-            except Exception as error:
-                self._features[key] = error
-                raise
-            self._features[key] = known
-        return known
-
-    def _content(self, params: Mapping[str, Any]) -> Hashable:
-        """Return what is equal for equal values; a repr of a long array or an estimator leaves things out."""
-        try:
-            return bytes(cloudpickle.dumps(sorted(params.items(), key=lambda p: p[0])))
-        except Exception:  # noqa: BLE001  # pickling runs code of every class in the values
-            self._kept.append(params)  # the identity of a deleted object may be another's
-            return tuple(sorted((name, id(value)) for name, value in params.items()))
-
-    def _fit(
-        self,
-        declaration: FeaturesDeclaration,
-        data: Dataset,
-        inputs: Mapping[str, Any],
-        params: Mapping[str, Any],
-    ) -> Dataset:
-        seed(self._seed, declaration.name, sorted(params.items(), key=lambda p: p[0]))
-        guarded = {n: data.for_features(declaration.name) if v is data else v for n, v in inputs.items()}
-        transformer = declaration.function(**guarded)
-        return fit_features(declaration, data, transformer, project=self._project)
+        """Return the transformed splits, see `Derivations.features`."""
+        return self._derivations.features(declaration, inputs)
 
 
-def _only_dataset(declaration: FeaturesDeclaration, inputs: Mapping[str, Any]) -> Dataset:
-    found = [name for name, value in inputs.items() if isinstance(value, Dataset)]
-    if len(found) != 1:
-        raise FeaturesError(
-            f"features {declaration.name!r} take {len(found)} data sets ({', '.join(found) or 'none'}), "
-            f"{declaration.place}",
-            "name exactly one data set or other features among the arguments",
-        )
-    dataset: Dataset = inputs[found[0]]
-    return dataset
+def _place(declaration: FeaturesDeclaration) -> str:
+    return declaration.place

@@ -95,8 +95,7 @@ class TrialResult:
     def train(self) -> Scores:
         """Scores on the training rows."""
         if "train" not in self._known:
-            kept = Predictions.load(self._path("train_predictions"))
-            self._known["train"] = self._scores("train", self._dataset.train, kept)
+            self._known["train"] = self._scores("train", self._dataset.train)
         return self._known["train"]
 
     @property
@@ -146,8 +145,7 @@ class TrialResult:
         self._dataset  # noqa: B018  # says why there is none
         if file not in self._record.files:
             raise ResultError(
-                f"{self._label}({_text(self._params)}) {self._record.outcome}, "
-                f"so it has no {file.removeprefix('train_')}",
+                f"{self._label}({_text(self._params)}) {self._record.outcome}, so it has no {file}",
                 "judge finished trials: those whose .outcome is 'passed'",
             )
         return self._archive.run / self._record.files[file]

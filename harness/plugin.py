@@ -9,37 +9,50 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness import settings
+from harness.settings import CONDUCTOR, SERVER, SETTINGS
 
 if TYPE_CHECKING:
     from harness.conductor import Conductor
 
 __tracebackhide__ = True
 
-_SETTINGS = pytest.StashKey[settings.Settings]()
-_CONDUCTOR = pytest.StashKey["Conductor"]()
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     settings.declare(parser)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    option = early_config.known_args_namespace
+    if not settings.here(option) and not settings.idle(option):
+        from harness.forerunner import forerun
+
+        forerun(early_config)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if SERVER in config.stash:
+        config.stash[SERVER].close()
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_SETTINGS] = settings.Settings.of(config)
-    for pattern in config.stash[_SETTINGS].experiment_files:
+    config.stash[SETTINGS] = settings.Settings.of(config)
+    for pattern in config.stash[SETTINGS].experiment_files:
         config.addinivalue_line("python_files", pattern)  # collected, and asserts rewritten
 
 
 def _conductor(config: pytest.Config) -> Conductor:
-    if _CONDUCTOR not in config.stash:
+    if CONDUCTOR not in config.stash:  # a worker has put something else there
         from harness.conductor import Conductor
 
-        config.stash[_CONDUCTOR] = Conductor(config, config.stash[_SETTINGS])
-        config.pluginmanager.register(config.stash[_CONDUCTOR], "harness-conductor")
-    return config.stash[_CONDUCTOR]
+        config.stash[CONDUCTOR] = Conductor(config, config.stash[SETTINGS])
+        config.pluginmanager.register(config.stash[CONDUCTOR], "harness-conductor")
+    conductor: Conductor = config.stash[CONDUCTOR]
+    return conductor
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
-    patterns = parent.config.stash[_SETTINGS].experiment_files
+    patterns = parent.config.stash[SETTINGS].experiment_files
     if not any(fnmatch.fnmatch(module_path.name, pattern) for pattern in (*patterns, "conftest.py")):
         return None
     from harness.collection import ExperimentModule
@@ -53,7 +66,7 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
 
 
 def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> pytest.Collector | None:
-    if not isinstance(collector, pytest.Module | pytest.Class) or _CONDUCTOR not in collector.config.stash:
+    if not isinstance(collector, pytest.Module | pytest.Class) or CONDUCTOR not in collector.config.stash:
         return None
     from harness.collection import make_item
 
@@ -61,7 +74,7 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if _CONDUCTOR in metafunc.config.stash:
+    if CONDUCTOR in metafunc.config.stash:
         from harness.collection import parametrize
 
         parametrize(metafunc)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from harness.collection import DATASET, INDEX, experiment_name
+from harness.collection import DATASET, INDEX, VALUES, experiment_name, searched
 from harness.results import ContractRecord, GateRecord, Outcome, TrialRecord
+from harness.values import jsonable
 
 _LONGEST = 20_000
 """Characters of a failure or of captured output that a record keeps."""
@@ -80,16 +81,23 @@ def seconds(phases: list[Phase]) -> float:
 
 
 def parameters(item: pytest.Item) -> dict[str, Any]:
-    """Return the hyperparameters of a trial: every parameter that pytest gave it."""
+    """Return the hyperparameters of a trial: every parameter that pytest gave it, or what a search chose.
+
+    None before the search has chosen.
+    """
+    if searched(item) is not None:
+        values: dict[str, Any] = item.stash.get(VALUES, {})
+        return dict(values)
     callspec = getattr(item, "callspec", None)
     return dict(callspec.params) if callspec is not None else {}
 
 
 def _plain_parameters(item: pytest.Item) -> dict[str, Any]:
-    return {name: _plain(value) for name, value in parameters(item).items()}
+    return {name: jsonable(value) for name, value in parameters(item).items()}
 
 
-def _recorded(item: pytest.Item) -> dict[str, Any]:
+def recorded_parameters(item: pytest.Item) -> dict[str, Any]:
+    """Return the hyperparameters of a trial as JSON values, from before it could change them."""
     return item.stash[PARAMS] if PARAMS in item.stash else _plain_parameters(item)
 
 
@@ -100,22 +108,14 @@ PARAMS = pytest.StashKey[dict[str, Any]]()
 def own_parameters(item: pytest.Item) -> None:
     """Give an item copies of its parameters: what it does to them is not another trial's business."""
     item.stash[PARAMS] = _plain_parameters(item)
-    callspec = getattr(item, "callspec", None)
-    for name, value in parameters(item).items():
-        try:
-            callspec.params[name] = copy.deepcopy(value)  # type: ignore[union-attr]
-        except Exception:  # noqa: BLE001, S112  # copying runs code of the value's class
-            continue
-
-
-def _plain(value: Any) -> Any:
-    """Return a value that survives JSON unchanged, or its repr."""
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        value = value.item()  # a NumPy scalar
-    try:
-        return value if json.loads(json.dumps(value)) == value else repr(value)
-    except (TypeError, ValueError):
-        return repr(value)
+    own = parameters(item)
+    for name, value in own.items():
+        with contextlib.suppress(Exception):  # copying runs code of the value's class
+            own[name] = copy.deepcopy(value)
+    if own:
+        item.callspec.params.update(own)  # type: ignore[attr-defined]  # read when fixtures are set up
+    if VALUES in item.stash:
+        item.stash[VALUES] = own
 
 
 def trial_record(item: pytest.Item, report: pytest.TestReport, known: Mapping[str, Any]) -> TrialRecord:
@@ -132,7 +132,7 @@ def trial_record(item: pytest.Item, report: pytest.TestReport, known: Mapping[st
         experiment=experiment_name(item),
         index=item.stash[INDEX],
         id=callspec.id if callspec is not None else "",
-        params=_recorded(item),
+        params=recorded_parameters(item),
         outcome=verdict,
         message=message,
         started=phases[0].started,

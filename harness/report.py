@@ -127,6 +127,9 @@ def _experiments(
         found = best(experiments[name])
         if found is not None:
             yield from _best(found)
+        reused = sum(record.reused_from is not None for record in experiments[name])
+        if reused:
+            yield Line(f"  {reused} reused from earlier runs, unchanged")
         yield from _unfinished(experiments[name])
         if planned[name] > len(experiments[name]):
             yield Line(f"  {planned[name] - len(experiments[name])} not run", _YELLOW)
@@ -161,7 +164,12 @@ def _best(found: TrialRecord) -> Iterator[Line]:
 
 def _unfinished(records: Sequence[TrialRecord]) -> Iterator[Line]:
     """Yield how many trials did not finish, by outcome and reason."""
-    counts = Counter((r.outcome, _reason(r.message)) for r in records if not r.finished)
+    counts = Counter(
+        # each pruned trial has numbers of its own
+        (r.outcome, "" if r.outcome == "pruned" else _reason(r.message))
+        for r in records
+        if not r.finished
+    )
     for (outcome, reason), n in counts.most_common(_SHOWN):
         yield from _wrapped(reason, f"  {n} {outcome}{': ' if reason else ''}", 4, _YELLOW)
     rest = sum(n for _, n in counts.most_common()[_SHOWN:])

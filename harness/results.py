@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-Outcome = Literal["passed", "failed", "raised", "skipped", "error"]
+Outcome = Literal["passed", "failed", "raised", "skipped", "pruned", "error"]
 """Of a trial: `failed` an assert of its own, `raised` any other exception of user code, `skipped`
-(also an expected failure) it gave no result, `error` the machinery broke."""
+(also an expected failure) it gave no result, `pruned` it was stopped as hopeless, `error` the machinery
+broke (a killed worker, say)."""
+
+
+MODEL = "model"
+"""Role of the file that only the best trial of an experiment keeps: all models would fill the disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +24,11 @@ class Objective:
 
     name: str
     greater_is_better: bool
+
+
+@functools.cache
+def _fields(kind: type) -> frozenset[str]:
+    return frozenset(field.name for field in dataclasses.fields(kind))
 
 
 class JsonRecord:
@@ -32,7 +43,7 @@ class JsonRecord:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Return the record of `to_json`; fields this version does not know are left out."""
-        known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        known = _fields(cls)  # type: ignore[arg-type]
         return cls(**{name: value for name, value in values.items() if name in known})
 
 
@@ -98,6 +109,9 @@ class TrialRecord(JsonRecord):
     """Values given to `trial.log`."""
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Whole learning curves by name, one value an iteration."""
+    watched: str | None = None
+    """Name of the curve that pruning compares; None if the trial was not watched."""
+    watched_greater_is_better: bool = False
     started: float = 0.0
     seconds: float = 0.0
     """Set-up, call and tear-down."""
@@ -111,8 +125,12 @@ class TrialRecord(JsonRecord):
     output: str = ""
     """Captured stdout and stderr."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Path within the run's folder by role: "model", "predictions" (validation rows), "train_predictions"
-    or "artifact/NAME"; of all but the best trial, the model and the latter are dropped after the run."""
+    """Path within the run's folder by role: "model", "predictions" (validation rows) or "artifact/NAME"; of
+    all but the best trial, the model is dropped after the run."""
+    fingerprint: Mapping[str, str] = field(default_factory=dict)
+    """Digest of each part that the trial's result depends on, by the part's name."""
+    reused_from: str | None = None
+    """Id of the run in which the trial ran, if `--resume` took its result from there."""
 
     @property
     def finished(self) -> bool:

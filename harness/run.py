@@ -2,77 +2,87 @@
 
 from __future__ import annotations
 
-import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
 import harness
-from harness.backends.base import Backend
-from harness.backends.local import InProcess
 from harness.bests import best, defined, measured
 from harness.catalogue import Catalogue
-from harness.collection import DATASET, INDEX, experiment_name, requested, role
+from harness.collection import DATASET, experiment_name, role
 from harness.data.dataset import Dataset
-from harness.declarations import (
-    DatasetDeclaration,
-    ExperimentDeclaration,
-    FeaturesDeclaration,
-    declared,
-)
-from harness.errors import DeclarationError, HarnessError, ResultError
+from harness.declarations import DatasetDeclaration, FeaturesDeclaration
+from harness.errors import HarnessError, ResultError
 from harness.findings import Findings
-from harness.materials import BlockedError, BrokenContractError, Materials
-from harness.models.threads import available
+from harness.materials import BrokenContractError, Materials
+from harness.models.shelf import FEATURES
 from harness.objectives import check
 from harness.outcomes import Archive, ExperimentResult
 from harness.provenance import commit, project_name
-from harness.recorder import (
-    broken_contract,
-    gate_record,
-    own_parameters,
-    parameters,
-    trial_record,
-)
-from harness.results import ContractRecord, Record, RunRecord, TrialRecord
+from harness.recorder import broken_contract, gate_record, parameters
+from harness.results import ContractRecord, GateRecord, RunRecord, TrialRecord
 from harness.rundir import RunFolder
-from harness.scoring.metrics import table
-from harness.seeds import seed
 from harness.selection import judged
 from harness.settings import Settings
+from harness.stage import Stage, objective_of
+from harness.staging import fail
 from harness.store import Store
-from harness.trial import Bench, Trial
+from harness.trial import Trial
 
 __tracebackhide__ = True
 
-TRIAL = pytest.StashKey[Trial]()
 VIOLATIONS = pytest.StashKey[tuple[str, ...]]()
 CONTRACT = pytest.StashKey[ContractRecord]()
 
 
 class Run:
-    """What fixtures reach as `_harness`, and what the session asks while items run."""
+    """What fixtures reach as `_harness` in the pytest process, and what the session asks of its items.
+
+    threads: of one fit. shared: whether other processes run trials, too.
+    """
 
     def __init__(
-        self, settings: Settings, catalogue: Catalogue, session: pytest.Session, store: Store
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        session: pytest.Session,
+        *,
+        run_id: str,
+        threads: int,
+        shared: bool,
     ) -> None:
         self.settings = settings
         self.catalogue = catalogue
         self.session = session
-        self.store = store
+        self.store = store = Store(settings.store)
+        self.materials = Materials(
+            store=store,
+            project=settings.root,
+            expectations=settings.expectations,
+            examples=settings.examples,
+            base_seed=settings.seed,
+            shelf=Store(store.path("runs", run_id)) if shared else None,
+            threads=threads,
+        )
+        self.stage = Stage(
+            settings,
+            catalogue,
+            materials=self.materials,
+            folder=store.path("runs", run_id),
+            threads=threads,
+        )
         self.experiments = _experiments(session.items)
-        self.metrics = {name: table(catalogue.metrics(i[0].path)) for name, i in self.experiments.items()}
+        self.metrics = {name: self.stage.metrics(i[0].path) for name, i in self.experiments.items()}
         self._refuse_objectives()
         store.open()  # now that nothing was refused
         head, dirty = commit(settings.root)
         self.folder = RunFolder.create(
             store,
             RunRecord(
-                id=f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}",
+                id=run_id,
                 project=project_name(settings.root),
                 started=time.time(),
                 backend=settings.backend,
@@ -81,19 +91,9 @@ class Run:
                 dirty=dirty,
             ),
         )
-        self.materials = Materials(
-            store=store,
-            project=settings.root,
-            expectations=settings.expectations,
-            examples=settings.examples,
-            base_seed=settings.seed,
-        )
-        self.backend: Backend = InProcess()
-        self.threads = settings.threads or max(1, available() // self.backend.in_flight)
         self.findings = Findings(self.folder)
-        self._params = {
-            item.nodeid: parameters(item) for items in self.experiments.values() for item in items
-        }
+        self.params = {i.nodeid: parameters(i) for items in self.experiments.values() for i in items}
+        """Hyperparameters of each trial, as they were before it could change them."""
         self._results: dict[str, ExperimentResult] = {}
         self._readings: dict[str, float] = {}
         self._tested: dict[str, dict[str, float]] = {}
@@ -105,9 +105,9 @@ class Run:
                 check(
                     f"{items[0].path.name}::{name}",
                     function,
-                    _objective_of(items[0]),
+                    objective_of(items[0]),
                     self.metrics[name],
-                    has_data=bool(self.datasets_of(items[0])),
+                    has_data=bool(self.stage.datasets_of(items[0])),
                 )
 
     # What fixtures ask.
@@ -132,50 +132,26 @@ class Run:
 
     def dataset(self, declaration: DatasetDeclaration) -> Dataset:
         """Return a prepared data set."""
-        return self.materials.dataset(declaration)
+        return self.stage.dataset(declaration)
 
     def features(self, declaration: FeaturesDeclaration, inputs: Mapping[str, Any]) -> Dataset:
-        """Return transformed splits; skip the item if the same features failed before."""
-        try:
-            return self.materials.features(declaration, inputs)
-        except BlockedError as error:
-            pytest.skip(str(error))
+        """Return transformed splits."""
+        return self.stage.features(declaration, inputs)
 
     def trial(self, item: pytest.Item) -> Trial:
         """Return the `trial` of an item."""
-        if role(item) != "trial":
-            raise DeclarationError(
-                f"{item.nodeid} asks for `trial`", "only experiment_* functions in experiment files have one"
-            )
-        name = experiment_name(item)
-        datasets = tuple(self._dataset(n) for n in self.datasets_of(item))
-        made = Trial(
-            parameters(item),
-            _objective_of(item),
-            Bench(
-                project=self.settings.root,
-                run=self.folder.path,
-                folder=f"trials/{name}-{item.stash[INDEX]:04d}",
-                metrics=self.metrics[name],
-                threads=self.threads,
-            ),
-            datasets,
-        )
-        if len({data.task for data in datasets}) == 1:
-            made.objective()  # one of another task is told before anything is fitted
-        item.stash[TRIAL] = made
-        return made
+        return self.stage.trial(item)
 
     def experiment(self, name: str) -> ExperimentResult:
         """Return the results of an experiment, for a gate."""
         if name not in self._results:
             archive = Archive(
                 run=self.folder.path,
-                dataset=self._dataset,
+                dataset=self.stage.named,
                 metrics=self.metrics.get(name, {}),
                 on_read=self._read,
             )
-            self._results[name] = ExperimentResult(name, partial(self._whole, name), self._params, archive)
+            self._results[name] = ExperimentResult(name, partial(self._whole, name), self.params, archive)
         return self._results[name]
 
     def _whole(self, name: str) -> list[TrialRecord]:
@@ -195,86 +171,43 @@ class Run:
     def _read(self, name: str, value: float) -> None:
         self._readings[name] = value
 
-    def _dataset(self, name: str) -> Dataset:
-        declaration = self.catalogue.dataset(name)
-        assert declaration is not None
-        return self.materials.dataset(declaration)
-
     # What the session asks.
 
     def datasets_of(self, item: pytest.Item) -> list[str]:
         """Return the data sets that an item needs, a gate also those of its experiments."""
-        items = [item]
+        found = dict.fromkeys(self.stage.datasets_of(item))
         for name in judged(self.catalogue, item):
-            items.extend(self.experiments.get(name, ()))
-        found = (name for i in items for name in requested(i) if self.catalogue.dataset(name))
+            for trial in self.experiments.get(name, ()):
+                found |= dict.fromkeys(self.stage.datasets_of(trial))
         own = item.stash[DATASET].name if role(item) == "contract" else None
-        return [name for name in dict.fromkeys(found) if name != own]
+        return [name for name in found if name != own]
 
     def blocked(self, item: pytest.Item) -> str | None:
         """Return why an item cannot run: a contract that is broken."""
-        for name in self.datasets_of(item):
-            contract = self.findings.contracts.get(name)
-            if contract is not None and contract.outcome == "broken":
-                return f"contract {name} is broken"
-        return None
+        broken = {name for name, record in self.findings.contracts.items() if record.outcome == "broken"}
+        if not broken:
+            return None
+        return next((f"contract {n} is broken" for n in self.datasets_of(item) if n in broken), None)
 
-    def begin(self, item: pytest.Item) -> None:
-        """Make ready for an item: parameters of its own, seed, and the seal open for a gate."""
-        own_parameters(item)
-        self._seed(item)
-        if role(item) == "gate":
-            self.materials.seal.opened_by = item.nodeid
+    def open(self, gate: pytest.Item) -> None:
+        """Open the seal for a gate."""
+        self.materials.seal.opened_by = gate.nodeid
 
-    @contextmanager
-    def fixture(self, name: str, node: pytest.Collector | pytest.Item) -> Iterator[None]:
-        """Let the block set up a fixture of `node`, with random numbers of its own.
-
-        What was set up before it, or is still there from another item, changes them not. A fixture
-        that outlives the item which asks first, perhaps a gate, sees no test rows.
-        """
-        if isinstance(node, pytest.Item):
-            self._seed(node, "fixture", name)
-            yield
-            return
-        seed(self.settings.seed, "fixture", name)
-        seal = self.materials.seal
-        opened, seal.opened_by = seal.opened_by, None
-        try:
-            yield
-        finally:
-            seal.opened_by = opened
-
-    def seed_again(self, item: pytest.Item) -> None:
-        """Seed again before the call: a fixture may have drawn numbers, or have been there before."""
-        self._seed(item)
-
-    def _seed(self, item: pytest.Item, *names: str) -> None:
-        if role(item) in ("trial", "gate"):
-            params = sorted((name, repr(value)) for name, value in parameters(item).items())
-            seed(self.settings.seed, experiment_name(item), params, *names)
-
-    def end(self) -> None:
+    def close(self) -> None:
         """Close the seal again, and forget what a gate has read."""
         self.materials.seal.opened_by = None
         self._readings = {}
 
-    def record(self, item: pytest.Item, report: pytest.TestReport) -> Record | None:
-        """Return the record of an item whose tear-down was reported."""
-        match role(item):
-            case "trial":
-                made = item.stash.get(TRIAL, None)
-                return trial_record(item, report, made.outcome if made else {})
-            case "gate":
-                self._measure(item)
-                opened = [d for d, gate in self.materials.seal.openings if gate == item.nodeid]
-                return gate_record(item, judged(self.catalogue, item), self._readings, opened)
-            case "contract":
-                if CONTRACT in item.stash:
-                    return ContractRecord(**{**item.stash[CONTRACT].to_json(), "node_id": item.nodeid})
-                violations: tuple[str, ...] = item.stash.get(VIOLATIONS, ())
-                return broken_contract(item, violations)
-        return None
+    def record(self, item: pytest.Item) -> ContractRecord | GateRecord:
+        """Return the record of a contract or a gate whose tear-down was reported."""
+        if role(item) == "gate":
+            self._measure(item)
+            opened = [d for d, gate in self.materials.seal.openings if gate == item.nodeid]
+            return gate_record(item, judged(self.catalogue, item), self._readings, opened)
+        if CONTRACT in item.stash:
+            return ContractRecord(**{**item.stash[CONTRACT].to_json(), "node_id": item.nodeid})
+        violations: tuple[str, ...] = item.stash.get(VIOLATIONS, ())
+        return broken_contract(item, violations)
 
     def _measure(self, item: pytest.Item) -> None:
         """Take all scores on test rows that a gate has opened, while they are open."""
@@ -300,20 +233,11 @@ class Run:
         for name in self.experiments:
             found = best(self.results_of(name))
             if found is not None:
-                data = self._dataset(found.dataset) if found.dataset else None
+                data = self.stage.named(found.dataset) if found.dataset else None
                 test = self._tested.get(name, {})
                 self.findings.take(measured(found, data, self.metrics[name], test, self.folder.path))
         self.findings.close(exit)
-
-
-def fail(text: str) -> NoReturn:
-    """Fail the item that runs by a text that says it all."""
-    __tracebackhide__ = False  # where every frame is hidden, pytest adds a line about that
-    pytest.fail(text, pytrace=False)
-
-
-def _objective_of(item: pytest.Item) -> ExperimentDeclaration:
-    return declared(getattr(item, "function", None), ExperimentDeclaration) or ExperimentDeclaration()
+        Store(self.folder.path).remove(FEATURES)
 
 
 def _experiments(items: Sequence[pytest.Item]) -> dict[str, list[pytest.Item]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +102,14 @@ class RunFolder:
             exit=exit,
             ended=ended,
         )
+
+    def mentions(self, texts: Iterable[str]) -> bool:
+        """Return whether the journal holds any of the texts; quicker by far than to read its records."""
+        try:
+            content = self._journal.path.read_bytes()
+        except FileNotFoundError:
+            return False
+        return any(json.dumps(text)[1:-1].encode() in content for text in texts)
 
     def withhold(self) -> None:
         """Say that this run is never to be delivered (`--no-tracking`)."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,8 +25,14 @@ class Settings:
     """Example rows shown of a broken expectation; 0 hides values."""
     seed: int
     backend: str
+    workers: int | None
+    """Processes that run trials; 1: this one; None: as many as there are cores."""
     threads: int | None
     """Threads of one fit; None: the cores divided by the trials in flight."""
+    trial_timeout: float | None
+    """Seconds that a trial may take; None: for ever."""
+    resume: bool
+    """Whether unchanged finished trials are taken from the store."""
     tracking: bool
 
     @classmethod
@@ -39,9 +47,39 @@ class Settings:
             examples=_whole(config, "contract_examples", at_least=0),
             seed=_whole(config, "experiment_seed", at_least=0),
             backend=config.getoption("backend"),
+            workers=1 if here(config.option) else config.getoption("workers"),
             threads=config.getoption("threads"),
+            trial_timeout=_timeout(config),
+            resume=config.getoption("resume"),
             tracking=config.getoption("tracking"),
         )
+
+
+SETTINGS = pytest.StashKey[Settings]()
+CONDUCTOR = pytest.StashKey[Any]()
+"""Who conducts the session: here the conductor, in a worker what takes orders."""
+
+SERVER = pytest.StashKey[Any]()
+"""The fork server, started before anything was collected, so that it imports packages meanwhile."""
+
+
+def here(option: Any) -> bool:
+    """Return whether options ask for trials in this very process: `--workers=1`, or a debugger."""
+    return option.workers == 1 or bool(option.usepdb or option.trace)
+
+
+def idle(option: Any) -> bool:
+    """Return whether options ask for something else than running items."""
+    words = (
+        "help",
+        "version",
+        "collectonly",
+        "showfixtures",
+        "show_fixtures_per_test",
+        "markers",
+        "setuponly",
+    )
+    return any(getattr(option, word, False) for word in (*words, "setupplan", "cacheshow"))
 
 
 def declare(parser: pytest.Parser) -> None:
@@ -54,11 +92,31 @@ def declare(parser: pytest.Parser) -> None:
         help="where trials run (default: local)",
     )
     group.addoption(
+        "--workers",
+        type=_workers,
+        default=None,
+        metavar="auto|N",
+        help="processes that run trials; 1: this one (default: auto, one a core)",
+    )
+    group.addoption(
         "--threads",
         type=_threads,
         default=None,
         metavar="N",
         help="threads of one fit (default: cores divided by the trials in flight)",
+    )
+    group.addoption(
+        "--trial-timeout",
+        type=_seconds,
+        default=None,
+        metavar="SECONDS",
+        help="kill a trial that runs longer",
+    )
+    group.addoption(
+        "--resume",
+        action="store_true",
+        default=False,
+        help="take finished trials from the store where nothing has changed",
     )
     group.addoption(
         "--no-tracking",
@@ -90,6 +148,34 @@ def _store(config: pytest.Config) -> Path:
             "name one of its own, such as .harness"
         )
     return store
+
+
+def _workers(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither auto nor a whole number of workers, 1 or more")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
+
+
+def _timeout(config: pytest.Config) -> float | None:
+    seconds: float | None = config.getoption("trial_timeout")
+    if seconds is not None and here(config.option):
+        word = "--workers=1" if config.getoption("workers") == 1 else "--pdb or --trace"
+        raise pytest.UsageError(
+            f"--trial-timeout={seconds:g} cannot kill a trial in this process: leave out {word}"
+        )
+    return seconds
 
 
 def _threads(text: str) -> int:

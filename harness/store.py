@@ -58,6 +58,11 @@ class Store:
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
 
+    def remove(self, *parts: str) -> None:
+        """Delete a folder: whoever opens it meets the whole of it or nothing. StoreError if it cannot be."""
+        with _told(self.root):
+            _remove(self.path(*parts))
+
     def write_bytes(self, data: bytes, *parts: str) -> Path:
         """Write one file, whole or not at all; raise StoreError if it cannot be written."""
         target = self.path(*parts)

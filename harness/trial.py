@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,17 +18,15 @@ from harness.declarations import ExperimentDeclaration
 from harness.errors import EstimatorError, HarnessError, ScoreError, SealedError, StoreError
 from harness.models.estimators import Fit, fit, outputs
 from harness.models.model import Model
-from harness.models.pickling import dumps
+from harness.models.pickling import dumps, loads
 from harness.models.predictions import Predictions
+from harness.models.structures import Structures
+from harness.pruning import Bar, Watcher
 from harness.results import Objective
 from harness.scoring.metrics import Metric, default_objective, objective
 from harness.scoring.scores import Scores
 
 __tracebackhide__ = True
-
-
-PREDICTIONS = {"predictions": "validation", "train_predictions": "train"}
-"""Splits whose predictions a trial keeps, by the role of their file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +40,10 @@ class Bench:
     """Of this trial, relative to the run's."""
     metrics: Mapping[str, Metric]
     threads: int
+    structures: Structures | None = None
+    """What estimators of this process share of their training rows."""
+    bars: Sequence[Bar] | None = None
+    """What the trial must reach to go on; None: it is not watched."""
 
 
 class Trial:
@@ -63,9 +65,10 @@ class Trial:
         self._data: Dataset | None = None
         self._model: Model | None = None
         self._fit: Fit | None = None
+        self._watcher: Watcher | None = None
         self._scores: dict[str, Scores] = {}
         self._content = b""
-        self._predictions: dict[str, Predictions] = {}
+        self._predictions: Predictions | None = None
         self._outcome: dict[str, Any] = {}
 
     def __repr__(self) -> str:
@@ -91,7 +94,15 @@ class Trial:
         Raises EstimatorError for an estimator that cannot be used with this data.
         """
         self._take(estimator, data, "fit")
-        self._fit = fit(estimator, data, threads=self._bench.threads, curves=curves)
+        self._watcher = None if self._bench.bars is None else Watcher(self._bench.bars)
+        self._fit = fit(
+            estimator,
+            data,
+            threads=self._bench.threads,
+            curves=curves,
+            structures=self._bench.structures,
+            watch=self._watcher,
+        )
         self._keep(self._fit.estimator, data)
         return self._fit.estimator
 
@@ -114,7 +125,10 @@ class Trial:
 
     @property
     def train(self) -> Scores:
-        """Scores on the training rows."""
+        """Scores on the training rows.
+
+        Predicting them costs time, so it is done, and they are recorded, only if you ask.
+        """
         return self._split("train")
 
     @property
@@ -219,7 +233,8 @@ class Trial:
     def _measured(self, wanted: Objective | None) -> dict[str, dict[str, float]]:
         if self._model is None:
             return {}
-        scores = {"train": self.train.values(), "validation": self.validation.values()}
+        splits = sorted(self._scores, reverse=True)
+        scores = {split: self._scores[split].values() for split in splits}
         if wanted is not None and wanted.name in self._bench.metrics and wanted.name not in self._logged:
             scores["validation"].setdefault(wanted.name, float(getattr(self.validation, wanted.name)))
         return scores
@@ -233,13 +248,20 @@ class Trial:
             "greater_is_better": wanted.greater_is_better if wanted else True,
             "scores": scores,
             "logged": dict(self._logged),
-            "curves": {name: list(curve) for name, curve in done.curves.items()} if done else {},
+            **self._watched(),
             "fit_seconds": done.seconds if done else None,
             "peak_memory": done.peak_memory if done else None,
             "estimator": type(self._model.estimator).__name__ if self._model else None,
             "features": list(self._data.features) if self._data else [],
             "files": dict(self._files),
         }
+
+    def _watched(self) -> dict[str, Any]:
+        """Return the curves, of a fit that was stopped as far as they came."""
+        curves = {name: list(curve) for name, curve in self._fit.curves.items()} if self._fit else {}
+        if self._watcher is None or self._watcher.name is None:
+            return {"curves": curves}
+        return {"curves": {self._watcher.name: list(self._watcher.curve), **curves}, **self._watcher.outcome}
 
     def _take(self, estimator: Any, data: Any, verb: str) -> None:
         if isinstance(estimator, Dataset):
@@ -258,27 +280,25 @@ class Trial:
         # Pickled and scored as it is now: whoever fits the estimator once more has another model.
         self._model = Model.of(estimator, data)
         self._content = self._pickled(self._model)
-        self._split("validation")
-        self._split("train")
+        self._predictions = outputs(estimator, data.validation.X, data, threads=self._bench.threads)
+        self._scores["validation"] = self._scored("validation", self._predictions, data)
 
     def _split(self, name: str) -> Scores:
-        data, model = self._data, self._model
-        if data is None or model is None:
+        if self._data is None or self._model is None:
             raise ScoreError(
                 f"the trial has no model yet, so no scores on its {name} rows",
                 "call trial.fit(estimator, data) or trial.use(model, data) first",
             )
         if name not in self._scores:
-            split = getattr(data, name)
-            self._predictions[name] = outputs(model.estimator, split.X, data, threads=self._bench.threads)
-            self._scores[name] = Scores.of(
-                data,
-                name,
-                self._predictions[name],
-                self._bench.metrics,
-                model=type(model.estimator).__name__,
-            )
+            kept: Model = loads(self._content)  # as it was when it was given, whatever became of it
+            said = kept.outputs(self._data.raw.train.X)
+            self._scores[name] = self._scored(name, said, self._data)
         return self._scores[name]
+
+    def _scored(self, split: str, said: Predictions, data: Dataset) -> Scores:
+        assert self._model is not None
+        who = type(self._model.estimator).__name__
+        return Scores.of(data, split, said, self._bench.metrics, model=who)
 
     def _demand(self, wanted: Objective) -> None:
         if wanted.name in self._logged:
@@ -309,9 +329,9 @@ class Trial:
         folder = self._folder()
         folder.joinpath("model.pkl").write_bytes(self._content)
         self._files["model"] = f"{self._bench.folder}/model.pkl"
-        for role, split in PREDICTIONS.items():
-            self._predictions[split].save(folder / f"{role}.npz")
-            self._files[role] = f"{self._bench.folder}/{role}.npz"
+        if self._predictions is not None:
+            self._predictions.save(folder / "predictions.npz")
+            self._files["predictions"] = f"{self._bench.folder}/predictions.npz"
 
     def _folder(self) -> Path:
         folder = self._bench.run / self._bench.folder

@@ -15,6 +15,7 @@ import sklearn.ensemble
 import sklearn.linear_model  # noqa: F401
 import xgboost  # noqa: F401
 
+import harness.execution
 import harness.report
 import harness.run
 import harness.tracking  # noqa: F401  # would be imported anew in every run
@@ -68,17 +69,22 @@ class Project:
             path.write_text(textwrap.dedent(content), encoding="utf-8")
         return self
 
-    def run(self, *arguments: str, tracking: bool = False) -> pytest.RunResult:
-        """Run pytest in this process."""
-        return self.pytester.runpytest_inprocess(*self._with(arguments, tracking))
+    def run(self, *arguments: str, tracking: bool = False, workers: int | None = 1) -> pytest.RunResult:
+        """Run pytest in this process, trials too unless there are several workers; None: the default."""
+        return self.pytester.runpytest_inprocess(*self._with(arguments, tracking, workers))
 
-    def run_apart(self, *arguments: str, tracking: bool = False) -> pytest.RunResult:
+    def run_apart(self, *arguments: str, tracking: bool = False, workers: int | None = 1) -> pytest.RunResult:
         """Run pytest in a process of its own."""
-        return self.pytester.runpytest_subprocess(*self._with(arguments, tracking))
+        return self.pytester.runpytest_subprocess(*self._with(arguments, tracking, workers))
 
     @staticmethod
-    def _with(arguments: tuple[str, ...], tracking: bool) -> list[str]:
-        return [*arguments, *([] if tracking else ["--no-tracking"])]
+    def _with(arguments: tuple[str, ...], tracking: bool, workers: int | None) -> list[str]:
+        named = any(argument.startswith("--workers") for argument in arguments)
+        return [
+            *arguments,
+            *([] if tracking else ["--no-tracking"]),
+            *([] if named or workers is None else [f"--workers={workers}"]),
+        ]
 
 
 @pytest.fixture

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-import harness.run
+import harness.execution
 from harness.backends.local import InProcess
+from harness.pool.messages import Answer
+from harness.workforce import Workforce
 
 WORKER = """
 import json, os, pathlib
@@ -39,26 +41,41 @@ class Elsewhere:
     name = "elsewhere"
     elsewhere = True
     in_flight = 1
+    refusal = None
 
     def __init__(self, project: Path) -> None:
         self.project = project
+        self.host = None
+        self.booted = 0
+        self.begun: list[str] = []
         self.asked: list[str] = []
         self.found: dict[str, list[dict]] = {}
+        self.halted = False
         self.stopped = 0
 
-    def start(self, node_ids):
-        assert node_ids, "started with no trial"
+    def boot(self, trials):
+        self.booted = trials
+
+    def start(self, node_ids, prepared):
+        self.begun = list(node_ids)
+        if not node_ids:
+            return
         (self.project / "worker_records.py").write_text(WORKER)
         reports = self.project / "reports.jsonl"
         reports.unlink(missing_ok=True)
         self.found.clear()
         subprocess.run(
             [
-                sys.executable, "-m", "pytest", *node_ids, "--no-tracking", "-p", "worker_records",
-                "-p", "no:cacheprovider", "-o", "experiment_store=.worker",
+                sys.executable, "-m", "pytest", *node_ids, "--no-tracking", "--workers=1",
+                "-p", "worker_records", "-p", "no:cacheprovider", "-o", "experiment_store=.worker",
             ],
             cwd=self.project,
-            env={**os.environ, "PYTHONPATH": str(self.project), "REPORTS": str(reports), "COLUMNS": "80"},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join([str(self.project), os.environ.get("PYTHONPATH", "")]),
+                "REPORTS": str(reports),
+                "COLUMNS": "80",
+            },
             capture_output=True,
             check=False,
         )  # fmt: skip
@@ -69,12 +86,23 @@ class Elsewhere:
         (here,) = (self.project / ".harness" / "runs").iterdir()
         if (there / "trials").exists():
             shutil.copytree(there / "trials", here / "trials")
+        for node_id in node_ids:
+            self.host.arrived(node_id, Answer(self.found[node_id]))
 
-    def reports(self, node_id):
+    def answer(self, node_id):
         self.asked.append(node_id)
-        return self.found[node_id]
+        return Answer(self.found[node_id])
 
-    def stop(self):
+    def late(self):
+        return ()
+
+    def halt(self):
+        self.halted = True
+
+    def rest(self):
+        return ()
+
+    def stop(self, *, now=False):
         self.stopped += 1
 
 
@@ -163,18 +191,60 @@ def gate_others(
 """
 
 
+LOUD = """
+import logging, warnings
+
+def experiment_loud(trial, caplog):
+    logging.getLogger("me").warning("watch out")
+    warnings.warn("an old thing", DeprecationWarning)
+    warnings.warn("a thing")
+    a = {"one": [1, 2, 3], "two": "long text " * 20}
+    assert a == {"one": [1, 2, 4], "two": "long text " * 20}
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def experiment_erring(trial):
+    warnings.warn("a thing")
+
+def experiment_properties(trial, record_property):
+    record_property("pair", (1, 2))
+    record_property("map", {1: None})
+    record_property("not json", {1, 2})
+
+class ExperimentClass:
+    @pytest.mark.parametrize("x", [0.85, True, "a/b c", None])
+    def experiment_inner(self, trial, x, tmp_path):
+        (tmp_path / "a").write_text("x")
+        assert x != None
+        assert x == "a/b c" or x >= 0.86
+"""
+
+
 @pytest.fixture
 def elsewhere(monkeypatch, empty_project):
     backend = Elsewhere(empty_project.path)
-    monkeypatch.setattr(harness.run, "InProcess", lambda: backend)
+    use(backend, monkeypatch)
     return backend
+
+
+def use(backend, monkeypatch):
+    """Let trials run where `backend` says."""
+
+    def force(config, settings, trials):
+        def made(host):
+            backend.host = host
+            return backend
+
+        return Workforce("20260101T000000-00000000", 1, made)
+
+    monkeypatch.setattr(harness.execution, "workforce", force)
 
 
 def shown(result):
     """What the terminal shows, without times, and without what names a session."""
     other = ("rootdir:", "plugins:", "benchmark:", "- generated xml")
     lines = [line for line in result.outlines if not line.startswith(other)]
-    return [re.sub(r"[\d.]+s\b|0x[0-9a-f]+|=+", "…", line) for line in lines]
+    changing = r"[\d.]+s\b|0x[0-9a-f]+|=+|/pytest-\d+/(worker-[0-9a-f]+/)?"
+    return [re.sub(changing, "…", line) for line in lines]
 
 
 def cases(path):
@@ -194,8 +264,7 @@ def test_trials_that_ran_elsewhere_look_as_if_they_had_run_here(empty_project, m
     here = project.run("experiments", "-rA", "--junitxml=here.xml", "-o", "junit_family=legacy")
     shutil.rmtree(project.path / ".harness")
     (project.path / "experiments/set_up.txt").unlink()
-    backend = Elsewhere(project.path)
-    monkeypatch.setattr(harness.run, "InProcess", lambda: backend)
+    use(Elsewhere(project.path), monkeypatch)
 
     there = project.run("experiments", "-rA", "--junitxml=there.xml", "-o", "junit_family=legacy")
 
@@ -221,15 +290,49 @@ def test_trials_that_ran_elsewhere_look_as_if_they_had_run_here(empty_project, m
     assert theirs == ["session", "module", "trial", "trial", "trial", "session-end"]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("experiments", "-rA", "--junitxml=seen.xml", "-o", "junit_family=legacy"),
+        (
+            "experiments/experiment_ride.py",
+            "-v",
+            "-l",
+            "--tb=short",
+            "--color=yes",
+            "-o",
+            "xfail_strict=true",
+        ),
+        ("experiments", "-s", "-W", "error::UserWarning"),
+        ("experiments/experiment_ride.py::ExperimentClass", "-q", "--capture=tee-sys"),
+    ],
+    ids=["directory", "file", "printing", "node-id"],
+)
+def test_trials_of_the_pool_look_as_if_they_had_run_here(empty_project, arguments):
+    project = empty_project.write({"experiments/experiment_ride.py": TRIALS + LOUD})
+    runs = []
+    for workers in (1, 2):
+        result = project.run(*arguments, workers=workers)
+        junit = project.path / "seen.xml"
+        runs.append((result.ret, shown(result), cases(junit) if junit.exists() else None))
+        assert "0.85 >= 0.86" in re.sub(r"\x1b\[[\d;]*m", "", result.stdout.str())
+        shutil.rmtree(project.path / ".harness")
+
+    here, there = runs
+    assert there == here
+    assert here[0] == pytest.ExitCode.TESTS_FAILED
+
+
 def test_a_backend_is_started_once_asked_in_order_and_stopped(empty_project, elsewhere):
     project = empty_project.write({"experiments/experiment_ride.py": TRIALS})
 
     project.run("experiments", "-k", "gear or gate_others")
 
+    assert elsewhere.booted == len(elsewhere.begun) == 13
+    assert elsewhere.asked == elsewhere.begun
     assert elsewhere.asked[:3] == [
         f"experiments/experiment_ride.py::experiment_ride[gear:{g}]" for g in (1, 2, 3)
     ]
-    assert len(elsewhere.asked) == len(set(elsewhere.asked)) == 13
     assert elsewhere.stopped == 1
 
 
@@ -240,6 +343,7 @@ def test_x_stops_asking_and_the_backend_is_stopped(empty_project, elsewhere):
 
     result.assert_outcomes(passed=1, failed=1)
     assert len(elsewhere.asked) == 2
+    assert elsewhere.halted
     assert elsewhere.stopped == 1
 
 
@@ -311,19 +415,21 @@ def gate_same(experiment_tree, shops):
 def test_trials_of_a_broken_contract_are_never_asked_for(project, elsewhere, monkeypatch):
     conftest = (project.path / "conftest.py").read_text()
     project.write({"conftest.py": conftest.replace('target="sold"', 'target="slod"')})
-    monkeypatch.setattr(elsewhere, "start", lambda node_ids: None)
 
     project.run("experiments").assert_outcomes(failed=1, skipped=4)
 
-    assert elsewhere.asked == []
+    assert elsewhere.begun == elsewhere.asked == []
     assert elsewhere.stopped == 1
 
 
 def test_the_backend_of_this_process_leaves_trials_to_pytest():
     backend = InProcess()
 
-    backend.start(["a::b"])
+    backend.boot(1)
+    backend.start(["a::b"], {})
 
-    assert backend.reports("a::b") is None
-    assert (backend.name, backend.in_flight) == ("local", 1)
+    assert backend.answer("a::b") is None
+    assert (backend.name, backend.in_flight, backend.elsewhere, backend.refusal) == ("local", 1, False, None)
+    assert (*backend.late(), *backend.rest()) == ()
+    backend.halt()
     backend.stop()

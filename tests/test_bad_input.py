@@ -46,7 +46,7 @@ def consistent(path):
     kept = {best.node_id for best in found.bests}
     for trial in found.trials:
         for role, file in trial.files.items():
-            dropped = role in ("model", "train_predictions") and trial.node_id not in kept
+            dropped = role == "model" and trial.node_id not in kept
             assert (run.path / file).exists() == (not dropped)
     for folder in ("data", "sealed"):
         for entry in Store(store).path(folder).glob("*"):
@@ -225,7 +225,7 @@ ITEMS = {
     "trial-whose-scores-are-nan": (
         TREE + "from harness import metric\n@metric\ndef gain(y): return float('nan')\n"
         "def experiment_a(scaled, trial):\n" + FIT,
-        "@metric gain (experiment_x.py:4) returned nan for the 210 train rows of shops; return a finite numb",
+        "@metric gain (experiment_x.py:4) returned nan for the 60 validation rows of shops; return a finite numb",
     ),
     "trial-that-predicts-nan": (
         TREE + "class Bad(DecisionTreeClassifier):\n    def predict_proba(self, X):\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness import dataset, experiment, features, grid, metric
+from harness import dataset, experiment, features, grid, integers, metric, search, uniform
 from harness.declarations import (
     DatasetDeclaration,
     ExperimentDeclaration,
@@ -16,9 +16,10 @@ from harness.declarations import (
     MetricDeclaration,
     declared,
     grids,
+    searches,
 )
 from harness.errors import DeclarationError
-from harness.space import Grid
+from harness.space import Grid, Search
 
 
 def test_a_data_set_keeps_its_loader_and_every_option():
@@ -131,6 +132,56 @@ def test_grids_multiply_from_the_top():
     assert grids(lambda: None) == ()
 
 
+def test_a_search_stays_the_very_function_and_says_what_was_asked():
+    def ride(trial, gear):
+        return gear * 10
+
+    assert search(trials=8, strategy="random", prune=True, gear=integers(1, 9))(ride) is ride
+    assert searches(ride) == (
+        Search(trials=8, strategy="random", prune=True, ranges={"gear": integers(1, 9)}),
+    )
+    assert ride(None, 3) == 30
+    assert searches(lambda: None) == ()
+
+
+def test_a_search_learns_and_prunes_nothing_unless_told():
+    @search(trials=8, gear=integers(1, 9))
+    def ride(trial, gear): ...
+
+    (record,) = searches(ride)
+    assert (record.strategy, record.prune) == ("tpe", False)
+
+
+def test_every_search_is_kept_so_that_a_second_one_can_be_refused():
+    @search(trials=1, a=integers(1, 9))
+    @search(trials=2, b=integers(1, 9))
+    def ride(trial, a, b): ...
+
+    assert [record.trials for record in searches(ride)] == [1, 2]
+
+
+def test_a_search_without_names_is_refused():
+    with pytest.raises(DeclarationError) as refused:
+
+        @search(30, [1, 2])
+        def ride(trial): ...
+
+    place, _, text = str(refused.value).partition(": ")
+    assert place.startswith("test_declarations.py:")
+    assert text == ("@search was given 30 without a name; write @search(trials=30, name=uniform(lo, hi), …)")
+
+
+def test_a_search_without_parentheses_is_refused():
+    with pytest.raises(DeclarationError) as refused:
+
+        @search
+        def ride(trial): ...
+
+    place, _, text = str(refused.value).partition(": ")
+    assert place.startswith("test_declarations.py:")
+    assert text == "@search was given no ranges; write @search(trials=30, name=uniform(lo, hi), …)"
+
+
 def test_the_order_of_decorators_does_not_matter():
     decorators = [
         experiment(maximize="f1"),
@@ -174,11 +225,12 @@ class Callable:
     [
         (grid(a=[1]), "grid(…)"),
         (experiment(maximize="f1"), "experiment(…)"),
+        (search(trials=3, a=integers(1, 9)), "search(…)"),
         (metric(greater_is_better=True), "metric(…)"),
         (dataset(target="y"), "dataset(target=…)"),
         (features, "features"),
     ],
-    ids=["grid", "experiment", "metric", "dataset", "features"],
+    ids=["grid", "experiment", "search", "metric", "dataset", "features"],
 )
 def test_what_is_no_function_is_refused_with_its_type(decorate, name, value):
     if decorate is features and value is None:
@@ -241,15 +293,21 @@ def test_the_names_of_the_promise_can_be_imported():
         "grid",
         "experiment",
         "metric",
+        "search",
+        "integers",
+        "uniform",
+        "loguniform",
+        "choice",
         "Dataset",
         "Scores",
         "Score",
         "Trial",
     ):
         assert getattr(harness, name) is not None
+    assert uniform(1, 2) == harness.ranges.uniform(1, 2)
     assert set(harness.__all__) <= {*dir(harness), "Dataset", "Score", "Scores", "Trial"}
-    with pytest.raises(AttributeError, match="module 'harness' has no attribute 'search'"):
-        harness.search  # noqa: B018
+    with pytest.raises(AttributeError, match="module 'harness' has no attribute 'sweep'"):
+        harness.sweep  # noqa: B018
 
 
 def test_records_cannot_be_changed():

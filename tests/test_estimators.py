@@ -27,7 +27,7 @@ from xgboost import XGBClassifier, XGBRegressor
 from xgboost.callback import EarlyStopping
 
 from harness.errors import EstimatorError
-from harness.models import estimators
+from harness.models import boosters
 from harness.models.estimators import fit, outputs
 
 QUIET = {"verbose": -1, "n_estimators": 40, "min_child_samples": 5}
@@ -334,7 +334,7 @@ def test_lightgbm_before_4_7_takes_its_older_argument(monkeypatch):
 
     monkeypatch.setattr(booster, "fit", Older().fit)
 
-    arguments = estimators._validation(booster, data)
+    arguments = boosters.validation(booster, data.validation)
 
     assert arguments["eval_set"][0][0].equals(data.validation.X)
     assert "eval_X" not in arguments

@@ -291,7 +291,7 @@ def gate_mixed(experiment_mixed, experiment_torn_down):
     failed = experiment_mixed.trials[4]
     assert failed.logged == {"reward": 5}
     assert experiment_mixed.frame.roc_auc.notna().tolist() == [True, True, True, False, True, True]
-    with pytest.raises(HarnessError, match=r"trials\\[4\\]\\(max_depth=5\\) failed, so it has no predict"):
+    with pytest.raises(HarnessError, match=r"trials\\[4\\]\\(max_depth=5\\) failed, so it has no model"):
         failed.train
 
 def gate_of_a_failed_trial(experiment_mixed):

@@ -14,6 +14,7 @@ from sklearn.preprocessing import FunctionTransformer
 from toys import people, toy
 
 from harness.models.model import Model, Step, dumps, loads
+from harness.models.pickling import Dumper
 
 PROJECT = """
 import numpy as np
@@ -230,3 +231,68 @@ def test_a_failing_assert_of_the_project_still_says_its_own_words(project):
 
     with pytest.raises(AssertionError, match="no height"):
         again(people()[["age"]])
+
+
+# Many models of one process
+
+
+def test_each_model_of_a_process_is_pickled_as_the_first(project):
+    module, folder = project
+    dumper = Dumper(folder)
+
+    models = [fitted_model(module), LogisticRegression(), fitted_model(module), toy]
+    contents = [dumper.dumps(model) for model in models]
+
+    assert contents == [dumps(model, folder) for model in models]
+
+
+def test_a_model_after_one_that_could_not_be_pickled_is_whole(project, tmp_path):
+    module, folder = project
+    dumper = Dumper(folder)
+    model = fitted_model(module)
+
+    with pytest.raises(pickle.PicklingError, match="lock"):
+        dumper.dumps(Model.of(holder(lock=LOCK), toy()))
+
+    assert dumper.dumps(model) == dumps(model, folder)
+
+
+def test_project_functions_are_pickled_as_they_are_now(project):
+    module, folder = project
+    dumper = Dumper(folder)
+
+    said = []
+    for limit in 60, 30:
+        module.LIMIT = limit
+        said.append(loads(dumper.dumps(module.relative))(people()[["age", "height"]])["age"].max())
+
+    assert said[1] == pytest.approx(2 * said[0])
+
+
+def test_a_module_that_was_imported_since_is_pickled_by_value(tmp_path, monkeypatch):
+    dumper = Dumper(tmp_path)
+    dumper.dumps(LogisticRegression())
+    (tmp_path / "late.py").write_text("def double(X):\n    return X * 2\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import late
+
+    content = dumper.dumps(late.double)
+
+    monkeypatch.setitem(sys.modules, "late", None)
+    assert loads(content)(2) == 4
+
+
+def test_a_module_that_took_the_place_of_another_is_pickled_by_value(project, monkeypatch):
+    _, folder = project
+    dumper = Dumper(folder)
+    dumper.dumps(LogisticRegression())
+    monkeypatch.delitem(sys.modules, "conftest")
+    fresh = types.ModuleType("fresh")
+    fresh.__file__ = str(folder / "fresh.py")
+    exec("def double(X):\n    return X * 2\n", vars(fresh))
+    monkeypatch.setitem(sys.modules, "fresh", fresh)
+
+    content = dumper.dumps(fresh.double)
+
+    monkeypatch.delitem(sys.modules, "fresh")
+    assert loads(content)(2) == 4

@@ -133,6 +133,10 @@ def test_a_project_without_experiments_pays_for_two_modules_and_is_not_changed(e
         "harness.declarations",
         "harness.errors",
         "harness.space",
+        "harness.ranges",
+        "harness.values",
+        "harness.results",
+        "harness.discovery",
     }
     assert top & HEAVY == set()
     assert none == set()

@@ -130,7 +130,7 @@ def test_long_output_keeps_its_end():
 
 
 def test_an_item_without_parameters_has_none():
-    assert parameters(types.SimpleNamespace()) == {}
+    assert parameters(types.SimpleNamespace(stash=pytest.Stash())) == {}
 
 
 def test_records_of_a_run(project):

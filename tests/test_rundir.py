@@ -110,6 +110,15 @@ def test_marks_are_kept_by_store_and_key_and_the_latest_counts(folder):
     assert folder.delivered() == {"sqlite:///a": {"trial:x": again}, "http://b": {"trial:x": other}}
 
 
+def test_a_journal_is_known_by_the_texts_in_it(folder):
+    assert not folder.mentions(["e.py"])  # nothing is recorded yet
+    odd = 'é.py::experiment_a["1"]'
+    folder.record(TrialRecord.from_json({**TRIAL.to_json(), "node_id": odd}))
+    assert folder.mentions(["absent", odd])
+    assert not folder.mentions(["absent", "experiment_b"])
+    assert not folder.mentions([])
+
+
 def test_a_settled_run_is_unsettled_by_the_next_record(folder):
     folder.record(TRIAL)
     assert not folder.settled

@@ -109,6 +109,21 @@ def test_numbers_are_mapped_and_not_copied(tmp_path: Path) -> None:
     assert not found.frame["c9"].to_numpy().flags.writeable
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_missing_numbers_are_mapped_too_with_every_bit(tmp_path: Path, dtype: str) -> None:
+    odd = np.array([-0.0, np.nan, 1.5, -np.nan], dtype=dtype)
+    odd.view(f"u{odd.itemsize}")[1] |= 3  # a NaN of another kind
+    frame = pd.DataFrame({"x": odd})
+
+    write(tmp_path / "x.arrow", Rows(np.arange(4), np.arange(4), frame), {})
+    found = read(tmp_path / "x.arrow").frame["x"].to_numpy()
+
+    assert found.tobytes() == odd.tobytes()
+    assert not found.flags.writeable
+    with pa.memory_map(str(tmp_path / "x.arrow")) as source:
+        assert pa.ipc.open_file(source).read_all().column(2).null_count == 0
+
+
 def test_the_file_holds_its_rows_and_nothing_of_the_frame_they_came_from(tmp_path: Path) -> None:
     frame = pd.DataFrame(
         {

@@ -74,6 +74,55 @@ def test_blas_and_openmp_are_bounded_and_released():
     assert [pool["num_threads"] for pool in threadpool_info()] == before
 
 
+LATE = """
+import sys
+from threadpoolctl import threadpool_info
+from harness.models.threads import Threads, bound
+
+one = Threads(1)
+with bound(one):
+    pass
+before = len(threadpool_info())
+import lightgbm  # with an OpenMP of its own
+with bound(one):
+    print(len(threadpool_info()) > before, {pool["num_threads"] for pool in threadpool_info()})
+"""
+
+
+@pytest.mark.skipif(threads.available() < 2, reason="on one core nothing would use two threads")
+def test_libraries_that_came_since_are_bounded_too():
+    done = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "True {1}\n"
+
+
+def test_the_libraries_are_looked_for_once(monkeypatch):
+    looked = []
+
+    class Controller(threads.ThreadpoolController):
+        def __init__(self):
+            looked.append(1)
+            super().__init__()
+
+    monkeypatch.setattr(threads, "ThreadpoolController", Controller)
+    one = threads.Threads(1)
+
+    for _ in range(3):
+        with threads.bound(one, XGBClassifier()):
+            assert {pool["num_threads"] for pool in threadpool_info()} == {1}
+
+    assert looked == [1]
+
+
+def test_a_number_that_knows_its_libraries_reaches_boosters_too():
+    alone = XGBClassifier()
+
+    with threads.bound(threads.Threads(3), alone):
+        assert alone.n_jobs == 3
+
+    assert alone.n_jobs is None
+
+
 def test_boosters_get_n_jobs_for_the_block_only_wherever_they_stand():
     alone, piped, wrapped = XGBClassifier(), LGBMClassifier(), XGBClassifier()
     whole = make_pipeline(StandardScaler(), piped)

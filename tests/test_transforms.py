@@ -1,6 +1,7 @@
 import threading
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -92,6 +93,44 @@ def test_a_transformer_without_fit_transform_is_fitted_and_applied(apply):
 
     assert_frame_equal(data.train.X, raw.train.X - raw.train.X.mean())
     assert_frame_equal(data.validation.X, raw.validation.X - raw.train.X.mean())
+
+
+LAYOUTS = {
+    "rows": np.ascontiguousarray,
+    "columns": np.asfortranarray,
+    "every other row": lambda X: np.repeat(np.asarray(X), 2, axis=0)[::2],
+    "frame": lambda X: X * 2,
+    "frame of many arrays": lambda X: pd.concat([X["a"], X["b"], X["c"]], axis=1),
+    "whole numbers": lambda X: (X * 10).astype("int32"),
+    "booleans": lambda X: X > 0,
+    "one column": lambda X: X[["a"]],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_numbers_of_one_dtype_are_one_array_row_after_row(apply, layout):
+    seal = Seal()
+    seal.opened_by = "gate"
+    raw = toy(numeric(), seal=seal)
+
+    data = apply(FunctionTransformer(LAYOUTS[layout]), raw)
+
+    for split, before in ((data.train, raw.train), (data.validation, raw.validation), (data.test, raw.test)):
+        array = np.asarray(split.X)
+        assert array.flags.c_contiguous
+        assert np.shares_memory(array, np.asarray(split.X))  # what estimators take is no copy
+        assert_array_equal(array, LAYOUTS[layout](before.X))
+        assert_array_equal(split.X.index, split.positions)
+    other = Model.of(None, data).transform(raw.validation.X)
+    assert np.asarray(other).strides == np.asarray(data.validation.X).strides
+
+
+def test_columns_of_several_dtypes_stay_columns(apply):
+    raw = toy(numeric())
+
+    data = apply(FunctionTransformer(lambda X: X.assign(flag=X["a"] > 0)), raw)
+
+    assert data.train.X.dtypes.astype(str).tolist() == ["float64"] * 3 + ["bool"]
 
 
 def test_the_given_transformer_stays_unfitted(apply):

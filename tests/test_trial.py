@@ -176,6 +176,7 @@ def test_a_second_fit_replaces_the_first(new, tmp_path):
     first = trial.validation.log_loss
     trial.train.log_loss  # noqa: B018  # would be remembered
     model = trial.fit(DecisionTreeClassifier(max_depth=2), data)
+    trial.train.accuracy  # noqa: B018  # of the second
     trial.finish()
 
     assert trial.validation.log_loss != first

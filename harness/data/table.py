@@ -54,7 +54,7 @@ def write(path: Path, rows: Rows, kinds: Mapping[str, pa.DataType]) -> None:
         has the same. The file holds nothing but these rows: no index, no pandas metadata.
     """
     frame = rows.frame
-    arrays = [_apart(arrow(frame[name], kinds.get(name))) for name in frame.columns]
+    arrays = [_apart(_kept(frame[name], kinds.get(name))) for name in frame.columns]
     fields = [
         pa.field(name, array.type, metadata={_DTYPE: _dtype_name(frame[name].dtype)})
         for name, array in zip(frame.columns, arrays, strict=True)
@@ -64,6 +64,13 @@ def write(path: Path, rows: Rows, kinds: Mapping[str, pa.DataType]) -> None:
     table = pa.Table.from_arrays([pa.array(rows.positions), target, *arrays], schema=schema)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         writer.write_table(table)
+
+
+def _kept(column: pd.Series, kind: pa.DataType | None) -> pa.Array:
+    """Return a column as it stands in a file: NumPy's NaN is a number there, a null would cost a copy."""
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind == "f":
+        return pa.array(column.to_numpy(), from_pandas=False)
+    return arrow(column, kind)
 
 
 def _apart(array: pa.Array) -> pa.Array:
@@ -78,7 +85,7 @@ def _apart(array: pa.Array) -> pa.Array:
 
 
 def read(path: Path) -> Rows:
-    """Return the rows of `write`, memory-mapped: numbers without nulls are never copied.
+    """Return the rows of `write`, memory-mapped: NumPy's numbers, NaN among them, are never copied.
 
     Raises OSError or pyarrow's ArrowException for a file that is missing or damaged.
     """

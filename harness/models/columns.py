@@ -27,19 +27,19 @@ class Column:
     ordered: bool = False
 
 
-def describe(frame: pd.DataFrame) -> dict[str, Column]:
+def describe(frame: pd.DataFrame) -> dict[Any, Column]:
     """Return what `conform` needs to give other rows the columns of `frame`."""
-    return {name: _column(frame[name]) for name in frame.columns}
+    return {name: _column(dtype) for name, dtype in frame.dtypes.items()}
 
 
-def _column(series: pd.Series) -> Column:
-    if isinstance(series.dtype, pd.CategoricalDtype):
-        return Column("category", series.dtype.categories, bool(series.dtype.ordered))
+def _column(dtype: Any) -> Column:
+    if isinstance(dtype, pd.CategoricalDtype):
+        return Column("category", dtype.categories, bool(dtype.ordered))
     try:
-        named = pandas_dtype(str(series.dtype)) == series.dtype
+        named = pandas_dtype(str(dtype)) == dtype
     except (TypeError, NotImplementedError):
         named = False
-    return Column(str(series.dtype) if named else "")
+    return Column(str(dtype) if named else "")
 
 
 def conform(frame: Any, columns: Mapping[str, Column]) -> pd.DataFrame:

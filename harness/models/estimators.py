@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import inspect
-import numbers
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from sklearn.utils import get_tags
 
-from harness.data.dataset import Dataset
+from harness.data.dataset import Dataset, Split
 from harness.errors import EstimatorError
+from harness.models.boosters import Watch, curves_of, stops_early, validation, watchable, watched
 from harness.models.memory import peak
-from harness.models.predictions import OutputError, Predictions, library, parts, safely_named
+from harness.models.predictions import OutputError, Predictions, library, safely_named
 from harness.models.predictions import outputs as raw_outputs
-from harness.models.threads import bound
+from harness.models.structures import Structures
+from harness.models.threads import Threads, bound
+
+__all__ = ["Fit", "Structures", "Threads", "Watch", "check", "fit", "outputs"]
 
 __tracebackhide__ = True
-
-_STOPPING = (
-    "early_stopping_rounds",  # XGBoost's; the others are LightGBM's name and aliases
-    "early_stopping_round",
-    "early_stopping",
-    "n_iter_no_change",
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,35 +36,92 @@ class Fit:
     """Highest resident bytes of the process during the fit."""
     curves: Mapping[str, list[float]] = field(default_factory=dict)
     """By "validation_METRIC", one value a boosting round."""
+    watched: str | None = None
+    """Name of the curve that the watch was told; None if there was no watch, or no round with a value."""
+    watched_greater_is_better: bool = False
 
 
-def fit(estimator: Any, dataset: Dataset, *, threads: int, curves: bool = False) -> Fit:
+@dataclass(slots=True)
+class _Seen:
+    """A watch, and what it was told of."""
+
+    watch: Watch
+    curve: str | None = None
+    greater_is_better: bool = False
+
+    def __call__(self, curve: str, index: int, value: float, greater_is_better: bool) -> None:
+        self.curve, self.greater_is_better = curve, greater_is_better
+        self.watch(curve, index, value, greater_is_better)
+
+
+def fit(
+    estimator: Any,
+    dataset: Dataset,
+    *,
+    threads: int | Threads,
+    curves: bool = False,
+    structures: Structures | None = None,
+    watch: Watch | None = None,
+) -> Fit:
     """Fit the user's very object on the training rows.
 
     XGBoost and LightGBM estimators that are configured for early stopping watch the validation rows; with
-    `curves` they do so in any case, which changes nothing but the time. Sample weights of the data set go
-    to `fit`. OpenMP and BLAS are bounded to `threads`.
+    `curves` or a `watch` they do so in any case, which changes nothing but the time. Sample weights of the
+    data set go to `fit`. OpenMP and BLAS are bounded to `threads`.
+
+    structures: what boosters share with earlier fits of this process, and with later ones; the model is the
+        same, bit for bit. None: every fit builds its own.
+    watch: called after every round of a booster; what it raises ends the fit and goes through. Other
+        estimators ignore it.
 
     Raises EstimatorError for something that is no estimator, is of the wrong kind for the task, or cannot
     take what the data set demands. What the estimator itself raises goes through.
     """
     check(estimator, dataset)
-    stopping = _stops_early(estimator)
-    watched = library(estimator) is not None and (stopping or curves)
-    arguments = _weights(estimator, dataset)
-    if watched:
-        arguments |= _validation(estimator, dataset)
-    X = safely_named(estimator, dataset.train.X)
-    y = dataset.train.y
-    with bound(threads, estimator), peak() as memory:
+    train = dataset.train
+    seen = _Seen(watch) if watch is not None and watchable(estimator) else None
+    evaluates = stops_early(estimator) or (library(estimator) is not None and (curves or seen is not None))
+    arguments = _weights(estimator, dataset.name, train)
+    if evaluates:
+        arguments |= validation(estimator, dataset.validation)
+    X = safely_named(estimator, train.X)
+    with (
+        bound(threads, estimator),
+        peak() as memory,
+        _shared(estimator, dataset, len(train.y), structures),
+        watched(estimator, seen) as callbacks,
+    ):
         started = time.perf_counter()
-        estimator.fit(X, y, **arguments)
+        estimator.fit(X, train.y, **arguments, **callbacks)
         seconds = time.perf_counter() - started
     _needs(estimator, "predict")
-    return Fit(estimator, seconds, memory.size, _curves(estimator) if watched else {})
+    return Fit(
+        estimator,
+        seconds,
+        memory.size,
+        curves_of(estimator) if evaluates else {},
+        seen.curve if seen else None,
+        bool(seen and seen.greater_is_better),
+    )
 
 
-def outputs(estimator: Any, X: Any, dataset: Dataset, *, threads: int | None = None) -> Predictions:
+def _shared(
+    estimator: Any, dataset: Dataset, rows: int, structures: Structures | None
+) -> AbstractContextManager[None]:
+    """Return the block in which a booster is fitted on what earlier fits have built."""
+    if structures is not None and library(estimator) == "xgboost":
+        # with the library itself, which is there with the estimator
+        from harness.models import xgboost_matrix
+
+        return xgboost_matrix.shared(estimator, dataset.digest, structures)
+    if structures is not None and library(estimator) == "lightgbm":
+        from harness.models import lightgbm_dataset
+
+        return lightgbm_dataset.shared(estimator, dataset.digest, rows, structures)
+    return nullcontext()
+
+
+def outputs(estimator: Any, X: Any, dataset: Dataset, *, threads: int | Threads | None = None) -> Predictions:
     """Return what a fitted estimator says about rows of `dataset`, with OpenMP bounded to `threads` if given.
 
     Raises EstimatorError if that cannot be an answer to `dataset.train.y`.
@@ -118,64 +172,16 @@ def _kind(estimator: Any) -> str | None:
     return kind if isinstance(kind, str) else None
 
 
-def _stops_early(estimator: Any) -> bool:
-    """Return whether the estimator is configured to watch validation rows."""
-    stopping = [part for part in parts(estimator) if library(part) and _stopping(part)]
-    if stopping and library(estimator) is None:
-        inner = type(stopping[0]).__name__
-        raise EstimatorError(
-            f"{inner} inside a {type(estimator).__name__} is set to stop early, and the validation rows "
-            "that it would watch cannot be passed through to it",
-            f"put the transformers into @features and give the {inner} itself to trial.fit, "
-            "or set no early stopping",
-        )
-    return bool(stopping)
-
-
-def _stopping(booster: Any) -> bool:
-    given = booster.get_params(deep=False)
-    if library(booster) == "xgboost":
-        callbacks = given.get("callbacks") or ()
-        watching = any(type(callback).__name__ == "EarlyStopping" for callback in callbacks)
-        return given.get("early_stopping_rounds") is not None or watching
-    rounds = (given.get(name) for name in _STOPPING)
-    return any(isinstance(number, numbers.Integral) and int(number) > 0 for number in rounds)
-
-
-def _validation(booster: Any, dataset: Dataset) -> dict[str, Any]:
-    split = dataset.validation
-    X = safely_named(booster, split.X)
-    weights = None if split.weight is None else [split.weight]
-    if library(booster) == "xgboost":
-        return {"eval_set": [(X, split.y)], "sample_weight_eval_set": weights, "verbose": False}
-    arguments: dict[str, Any] = {"eval_names": ["validation"], "eval_sample_weight": weights}
-    if (
-        "eval_X" in inspect.signature(booster.fit).parameters
-    ):  # LightGBM 4.7 and later; eval_set is deprecated
-        return arguments | {"eval_X": (X,), "eval_y": (split.y,)}
-    return arguments | {"eval_set": [(X, split.y)]}
-
-
-def _curves(booster: Any) -> dict[str, list[float]]:
-    watched = booster.evals_result() if library(booster) == "xgboost" else booster.evals_result_
-    return {
-        f"validation_{metric}": [float(value) for value in values]
-        for metrics in watched.values()
-        for metric, values in metrics.items()
-    }
-
-
-def _weights(estimator: Any, dataset: Dataset) -> dict[str, Any]:
-    weight = dataset.train.weight
-    if weight is None:
+def _weights(estimator: Any, dataset: str, train: Split) -> dict[str, Any]:
+    if train.weight is None:
         return {}
     name = _weight_argument(estimator)
     if name is None:
         raise EstimatorError(
-            f"{type(estimator).__name__} takes no sample weights, and data set {dataset.name!r} has some",
+            f"{type(estimator).__name__} takes no sample weights, and data set {dataset!r} has some",
             "use an estimator whose fit takes sample_weight, or remove weight= from @dataset",
         )
-    return {name: weight}
+    return {name: train.weight}
 
 
 def _weight_argument(estimator: Any) -> str | None:

@@ -38,6 +38,21 @@ def container(given: Any) -> Any:
     return array.reshape(-1, 1) if array.ndim == 1 else array
 
 
+def in_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame whose numbers, if all columns have one dtype, are one array, row after row.
+
+    The same values in another order of memory may give another last bit of a matrix product; so
+    that every process has the same, there is one order, which estimators take without a copy.
+    """
+    kinds = set(frame.dtypes)
+    if len(kinds) != 1 or not (isinstance(kind := kinds.pop(), np.dtype) and kind.kind in "biufc"):
+        return frame
+    values = frame.to_numpy()
+    if values.flags.c_contiguous:
+        return frame
+    return pd.DataFrame(np.ascontiguousarray(values), index=frame.index, columns=frame.columns, copy=False)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
     """Fitted features: rows in, transformed rows in the container of the training rows out."""
@@ -50,12 +65,13 @@ class Step:
     """Of the training columns that came as a DataFrame or as Python objects; empty for other arrays."""
 
     def __call__(self, X: Any, index: pd.Index) -> Any:
-        """Return the transformed rows: a DataFrame with `index`, or a csr_matrix."""
+        """Return the transformed rows as `contain` does."""
         return self.contain(self.transformer.transform(X), index)
 
     def contain(self, given: Any, index: pd.Index) -> Any:
         """Return what the transformer gave for the rows `index`, as a DataFrame or a csr_matrix.
 
+        A DataFrame is laid out as `in_rows` does it.
         Raises OutputError for another number, another order or other columns than the training rows'.
         """
         given = container(given)
@@ -69,7 +85,7 @@ class Step:
             given = self._in_order(given, index)
         else:
             given = pd.DataFrame(given, index=index, columns=list(self.names))
-        return conform(given, self.dtypes) if self.dtypes else given
+        return in_rows(conform(given, self.dtypes) if self.dtypes else given)
 
     def _in_order(self, frame: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
         if list(frame.columns) != list(self.names):

@@ -8,8 +8,9 @@ import pickle
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from operator import is_
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import cloudpickle
@@ -32,6 +33,10 @@ class Unexplained:
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # skipped by mypy, see pyproject.toml
+    def __init__(self, file: io.BytesIO, reduced: dict[FunctionType, Any]) -> None:
+        super().__init__(file)
+        self._reduced = reduced
+
     def reducer_override(self, value: Any) -> Any:
         home = type(value).__module__
         if home.partition(".")[0] == "harness" and home not in _TRAVELLERS:
@@ -42,22 +47,64 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # skipped by mypy, s
         # pytest rewrites the asserts of conftest.py and experiment files: their functions refer to it
         if isinstance(value, ModuleType) and value.__name__ == "_pytest.assertion.rewrite":
             return Unexplained, ()
-        return super().reducer_override(value)
+        if not isinstance(value, FunctionType) or value.__globals__.get("__name__") not in _TRAVELLERS:
+            return super().reducer_override(value)
+        if value not in self._reduced:
+            self._reduced[value] = super().reducer_override(value)
+        return self._reduced[value]
+
+
+class Dumper:
+    """Pickles the models of one process, so that they load without the harness and without the project.
+
+    Functions and classes of modules under `project` are pickled by value. What stays the same from one model
+    to the next, the functions of the harness' own modules and which modules are the project's, is found once.
+    """
+
+    def __init__(self, project: Path) -> None:
+        # Texts, not paths: a process has thousands of modules.
+        self._roots = tuple(f"{folder}{os.sep}" for folder in (project.resolve(), project))
+        self._modules: list[Any] = []
+        self._travelling: list[ModuleType] = []
+        self._reduced: dict[FunctionType, Any] = {}
+        self._globals: dict[int, Any] = {}
+
+    def dumps(self, value: Any) -> bytes:
+        """Return the pickle of a model; raise PicklingError that names the attribute that has none."""
+        with self._by_value():
+            content = io.BytesIO()
+            pickler = _Pickler(content, self._reduced)
+            # Functions of one module share its globals, also those that were reduced for another model.
+            pickler.globals_ref.update(self._globals)
+            try:
+                pickler.dump(value)
+            except Exception as error:
+                raise pickle.PicklingError(f"{_culprit(value)} cannot be pickled: {error}") from error
+            finally:
+                own = {id(function.__globals__) for function in self._reduced}
+                self._globals = {key: pickler.globals_ref[key] for key in own}
+            return content.getvalue()
+
+    @contextmanager
+    def _by_value(self) -> Iterator[None]:
+        modules = list(sys.modules.values())
+        if len(modules) != len(self._modules) or not all(map(is_, modules, self._modules)):
+            self._travelling = list(_travelling(self._roots))
+            self._modules = modules
+        known = cloudpickle.list_registry_pickle_by_value()
+        fresh = [module for module in self._travelling if module.__name__ not in known]
+        for module in fresh:
+            cloudpickle.register_pickle_by_value(module)
+        try:
+            yield
+        finally:
+            for module in fresh:
+                cloudpickle.unregister_pickle_by_value(module)
 
 
 def dumps(value: Any, project: Path) -> bytes:
-    """Return the pickle of a model that can be loaded without the harness and without the project.
-
-    Functions and classes of modules under `project` are pickled by value.
-    Raises PicklingError that names the attribute that cannot be pickled.
-    """
-    with _by_value(project):
-        content = io.BytesIO()
-        try:
-            _Pickler(content).dump(value)
-        except Exception as error:
-            raise pickle.PicklingError(f"{_culprit(value)} cannot be pickled: {error}") from error
-        return content.getvalue()
+    """Return the pickle of one model, see `Dumper`."""
+    return Dumper(project).dumps(value)
 
 
 def loads(data: bytes) -> Any:
@@ -87,23 +134,8 @@ def _complete(kind: type, state: tuple[Mapping[str, Any], Any]) -> type:
     return kind
 
 
-@contextmanager
-def _by_value(project: Path) -> Iterator[None]:
-    known = cloudpickle.list_registry_pickle_by_value()
-    modules = [module for module in _travelling(project) if module.__name__ not in known]
-    for module in modules:
-        cloudpickle.register_pickle_by_value(module)
-    try:
-        yield
-    finally:
-        for module in modules:
-            cloudpickle.unregister_pickle_by_value(module)
-
-
-def _travelling(project: Path) -> Iterator[ModuleType]:
-    """Yield the harness' own modules of a model, and those imported from files of the project."""
-    # Texts, not paths: a process has thousands of modules, and this runs once a trial.
-    roots = tuple(f"{folder}{os.sep}" for folder in (project.resolve(), project))
+def _travelling(roots: tuple[str, ...]) -> Iterator[ModuleType]:
+    """Yield the harness' own modules of a model, and those imported from files under `roots`."""
     for name, module in list(sys.modules.items()):
         if not isinstance(module, ModuleType) or module.__name__ != name or name == "__main__":
             continue

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import inspect
 import pickle
+from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,44 +21,81 @@ from harness.models.columns import describe
 from harness.models.model import Step, container
 from harness.models.pickling import dumps
 from harness.models.predictions import OutputError
+from harness.models.threads import bound
 
 __tracebackhide__ = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """What a transformer learnt, and what it made of the rows it may see."""
+
+    step: Step
+    pickled: bytes
+    """The step."""
+    train: Any
+    """`.X` of the training rows."""
+    validation: Any
 
 
 def fit_features(
     declaration: FeaturesDeclaration, dataset: Dataset, transformer: Any, *, project: Path
 ) -> Dataset:
-    """Fit a clone of the transformer on the training rows; return the data set of transformed rows.
+    """Return the data set of the rows that `learn` transformed; its digest is of what was learnt."""
+    return derive(dataset, learn(declaration, dataset, transformer, project=project))
+
+
+def learn(
+    declaration: FeaturesDeclaration,
+    dataset: Dataset,
+    transformer: Any,
+    *,
+    project: Path,
+    threads: int | None = None,
+) -> Fitted:
+    """Fit a clone of the transformer on the training rows; transform them and the validation rows.
 
     The training rows go through `fit_transform(X, y)`, which is not always `fit` and then `transform`
     (scikit-learn's TargetEncoder); the validation rows through `transform` now, the test rows when a gate
     opens them. A DataFrame stays one, a dense array becomes one, a sparse matrix becomes a csr_matrix.
 
     project: root of the user's files; what the transformer needs from them is pickled with it.
+    threads: to which OpenMP and BLAS are bounded; None: as they are.
 
     Raises FeaturesError for something that is no transformer, changes the number or order of rows, or
     cannot be pickled. What the transformer itself raises goes through.
     """
     _check(declaration, transformer)
     fitted = _unfitted(declaration, transformer)
-    train = dataset.train
-    if callable(getattr(fitted, "fit_transform", None)):
-        given = fitted.fit_transform(train.X, train.y)
-    else:
-        fitted.fit(train.X, train.y)
-        given = fitted.transform(train.X)
-    given = container(given)
-    step = _step(declaration.name, fitted, given)
-    transform = partial(_guarded, step, step)
-    validation = dataset.validation
+    train, validation = dataset.train, dataset.validation
+    with nullcontext() if threads is None else bound(threads, fitted):
+        if callable(getattr(fitted, "fit_transform", None)):
+            given = fitted.fit_transform(train.X, train.y)
+        else:
+            fitted.fit(train.X, train.y)
+            given = fitted.transform(train.X)
+        given = container(given)
+        step = _step(declaration.name, fitted, given)
+        seen = _guarded(step, step.contain, given, pd.Index(train.positions))
+        other = _guarded(step, step, validation.X, pd.Index(validation.positions))
+    return Fitted(step, _pickled(declaration, step, project), train=seen, validation=other)
+
+
+def derive(dataset: Dataset, fitted: Fitted, digest: str | None = None) -> Dataset:
+    """Return the data set after features that were fitted on it.
+
+    digest: of what was learnt; None: of the step's pickle, which is another one in each process if the
+        step holds classes or functions of the user's own.
+    """
+    step = fitted.step
     return dataset.derive(
-        name=declaration.name,
+        name=step.name,
         columns=[str(name) for name in step.names],
         step=step,
-        train=_guarded(step, step.contain, given, pd.Index(train.positions)),
-        validation=transform(validation.X, pd.Index(validation.positions)),
-        transform=transform,
-        digest=_digest(declaration, step, project),
+        train=fitted.train,
+        validation=fitted.validation,
+        transform=partial(_guarded, step, step),
+        digest=digest or hashlib.blake2b(fitted.pickled, digest_size=16).hexdigest(),
     )
 
 
@@ -130,12 +169,11 @@ def _names(name: str, transformer: Any, width: int) -> list[str]:
     return names if len(names) == len(set(names)) == width else fallback
 
 
-def _digest(declaration: FeaturesDeclaration, step: Step, project: Path) -> str:
+def _pickled(declaration: FeaturesDeclaration, step: Step, project: Path) -> bytes:
     try:
-        content = dumps(step, project)
+        return dumps(step, project)
     except pickle.PicklingError as error:
         raise FeaturesError(
             f"features {declaration.name!r} ({declaration.place}) cannot travel with a model: {error}",
             "let transformers and functions hold no open files, connections or locks: open them in transform",
         ) from error
-    return hashlib.blake2b(content, digest_size=16).hexdigest()

@@ -4,6 +4,8 @@ Importing it does not import mlflow; a delivery does, if there is anything to de
 """
 
 from harness.tracking.address import check_writable, view_command
-from harness.tracking.delivery import Delivery, deliver, prune
+from harness.tracking.background import Background
+from harness.tracking.courier import Delivery
+from harness.tracking.delivery import deliver, prune
 
-__all__ = ["Delivery", "check_writable", "deliver", "prune", "view_command"]
+__all__ = ["Background", "Delivery", "check_writable", "deliver", "prune", "view_command"]

@@ -36,7 +36,7 @@ def address(root: Path) -> str:
     uri = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
     if not uri:
         return default(root)
-    database = _database(uri)
+    database = sqlite_file(uri)
     if database is None or "?" in uri:
         return uri
     return f"{uri.partition(':')[0]}:///{database.absolute().as_posix()}"
@@ -53,7 +53,7 @@ def view_command(root: Path, *, uri: str | None = None, folder: Path | None = No
     uri: of the store; None: `address(root)`. folder: None: the current one.
     """
     target = uri or address(root)
-    database = _database(target)
+    database = sqlite_file(target)
     if database is None:
         if target.startswith(("http://", "https://")):
             return public(target)
@@ -73,7 +73,7 @@ def check_writable(root: Path, uri: str | None = None) -> None:
     SQLite database. MLflow's folders of plain files need MLFLOW_ALLOW_FILE_STORE=true.
     """
     uri = uri or address(root)
-    database = _database(uri)
+    database = sqlite_file(uri)
     if database is not None:
         _check_database(database)
         if uri == default(root):
@@ -93,7 +93,7 @@ def check_writable(root: Path, uri: str | None = None) -> None:
         _check_folder(Path(unquote(urlsplit(uri).path)), "MLflow's store")
 
 
-def _database(uri: str) -> Path | None:
+def sqlite_file(uri: str) -> Path | None:
     """Return the file of a SQLite URI; None for another URI and for a database in memory."""
     match = _SQLITE.fullmatch(uri)
     path = (match["path"] or "")[1:] if match else ""

@@ -14,6 +14,8 @@ __tracebackhide__ = True
 PARENT = "mlflow.parentRunId"
 RUN = "harness.run"
 KEY = "harness.key"
+NOTE = "mlflow.note.content"
+"""Tag of a description."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +75,22 @@ class Plan:
     models: Sequence[ModelEntry]
     digests: Mapping[str, str]
     """By key."""
+    before: Mapping[str, Entry] = field(default_factory=dict)
+    """Entries of the best trials, by key, as they were before it was known that they are the best."""
 
     @classmethod
-    def of(cls, entries: Sequence[Entry], models: Sequence[ModelEntry]) -> Plan:
+    def of(
+        cls, entries: Sequence[Entry], models: Sequence[ModelEntry] = (), before: Sequence[Entry] = ()
+    ) -> Plan:
         """Return the plan with its digests."""
         items: list[Entry | ModelEntry] = [*entries, *models]
-        return cls(entries, models, {item.key: item.digest for item in items})
+        digests = {item.key: item.digest for item in items}
+        return cls(entries, models, digests, {entry.key: entry for entry in before})
+
+
+def milliseconds(seconds: float) -> int:
+    """Return a time as MLflow counts it."""
+    return round(seconds * 1000)
 
 
 def _digest(item: Entry | ModelEntry | Input) -> str:

@@ -11,6 +11,10 @@ from harness.rundir import Records
 __tracebackhide__ = True
 
 
+ENDED_EARLY = ("skipped", "pruned")
+"""Outcomes of trials that gave no result, through no fault of theirs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """The records of one experiment function."""
@@ -30,8 +34,7 @@ class Group:
     @property
     def node_id(self) -> str:
         """Of the function, without parameters."""
-        first = self.trials[0]
-        return first.node_id.removesuffix(f"[{first.id}]") if first.id else first.node_id
+        return function(self.trials[0])
 
     @property
     def key(self) -> str:
@@ -53,9 +56,14 @@ class Group:
     @property
     def failed(self) -> bool:
         """Whether a trial or a gate was red."""
-        return any(trial.outcome not in {"passed", "skipped"} for trial in self.trials) or any(
+        return any(trial.outcome not in {"passed", *ENDED_EARLY} for trial in self.trials) or any(
             gate.outcome == "failed" for gate in self.gates
         )
+
+
+def function(trial: TrialRecord) -> str:
+    """Return the node id of a trial's function, without parameters."""
+    return trial.node_id.removesuffix(f"[{trial.id}]") if trial.id else trial.node_id
 
 
 def groups(records: Records) -> list[Group]:

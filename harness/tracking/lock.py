@@ -1,57 +1,52 @@
-"""One delivery at a time: a store in, the right to deliver it out."""
+"""Who may deliver: a store or a run in, the right to go on alone out."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 
-from harness.errors import TrackingError
+from harness import lock
+from harness.errors import StoreError, TrackingError
+from harness.rundir import RunFolder
 from harness.store import Store
 
 __tracebackhide__ = True
 
+_NAME = "delivery.lock"
+
 
 @contextmanager
 def exclusive(store: Store, *, seconds: float = 60.0) -> Iterator[None]:
-    """Hold the store's delivery lock for the block; wait for another holder up to `seconds`.
+    """Be the only process of a project that opens the tracking store; wait for another up to `seconds`.
 
-    The lock is an open SQLite transaction: a kernel lock on every system, which a killed holder
-    lets go of. A file that is no database is deleted: nobody can hold it.
-    Raises TrackingError if another delivery holds the lock for too long.
+    MLflow breaks a new database that two processes migrate at once. Opening takes a second or two.
+    Raises TrackingError if another process needs longer, or if there can be no lock.
     """
-    path = store.path("runs", "delivery.lock")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
         try:
-            connection = _locked(path, seconds)
-        except sqlite3.DatabaseError as error:
-            if _code(error) not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-                raise
-            path.unlink(missing_ok=True)
-            connection = _locked(path, seconds)
-    except (OSError, sqlite3.Error) as error:
-        if _code(error) == sqlite3.SQLITE_BUSY:
+            stack.enter_context(lock.exclusive(store.path("runs", _NAME), seconds=seconds))
+        except lock.HeldError as error:
             raise TrackingError(
-                f"another process has been delivering the runs of {store.root} for {seconds:g} s ({error})",
+                f"another process has been opening MLflow for the runs of {store.root} for {seconds:g} s",
                 "wait for it to end, then type: harness sync",
             ) from error
-        raise TrackingError(f"{path} cannot be locked: {error}", "make the store writable") from error
-    with closing(connection):
+        except StoreError as error:
+            raise TrackingError(error.problem, error.remedy) from error
         yield
 
 
-def _locked(path: Path, seconds: float) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=seconds, isolation_level=None)
+def claim(folder: RunFolder) -> ExitStack | None:
+    """Return the right to deliver a run, given back when it is closed; None while another process has it.
+
+    The process that makes a run holds it to the end. Raises TrackingError if there can be no lock.
+    """
+    if not folder.path.is_dir():  # someone has deleted it, and has delivered it before
+        return None
+    claimed = ExitStack()
     try:
-        connection.execute("BEGIN EXCLUSIVE")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _code(error: Exception) -> int:
-    """Return SQLite's primary result code; 0 if the error has none."""
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+        claimed.enter_context(lock.exclusive(folder.path / _NAME, seconds=0.0))
+    except lock.HeldError:
+        return None
+    except StoreError as error:
+        raise TrackingError(error.problem, error.remedy) from error
+    return claimed

@@ -9,12 +9,17 @@ from typing import Any
 
 __tracebackhide__ = True
 
+RUN_NAME = 250
+"""Characters of a run's name that databases hold."""
 _KEY_LENGTH = 250
+_PLAIN = re.compile(rf"\w[\w -]{{0,{_KEY_LENGTH - 1}}}", re.ASCII)
 _REFUSED = re.compile(r"[^\w./ :-]", re.ASCII)
 
 
 def allowed(key: str) -> str:
     """Return `key` with every character that MLflow refuses replaced by an underscore."""
+    if _PLAIN.fullmatch(key):  # nearly every one: faster than to look for what may be wrong with it
+        return key
     plain = _REFUSED.sub("_", key)
     if plain in {"", "."} or plain.startswith(("/", "..")) or posixpath.normpath(plain) != plain:
         plain = plain.replace("/", "_").strip(".") or "_"  # MLflow keeps names that cannot leave a folder

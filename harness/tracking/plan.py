@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
-from harness.results import ContractRecord, RunRecord, TrialRecord
+from functools import partial
+
+from harness.results import RunRecord, TrialRecord
 from harness.rundir import Records
 from harness.tracking import measures, tags
-from harness.tracking.entries import Entry, ModelEntry, Plan
-from harness.tracking.grouped import Group, groups
-from harness.tracking.inputs import Input, data_input
-from harness.tracking.names import rename, shorten
+from harness.tracking.children import child, params
+from harness.tracking.entries import Entry, ModelEntry, Plan, milliseconds
+from harness.tracking.grouped import ENDED_EARLY, Group, groups
+from harness.tracking.inputs import data_input
+from harness.tracking.names import RUN_NAME, shorten
 
 __tracebackhide__ = True
-
-_STATUS = {
-    "passed": "FINISHED",
-    "failed": "FINISHED",
-    "raised": "FAILED",
-    "skipped": "KILLED",  # as a pruned trial: it ended before it could give a result
-    "error": "FAILED",
-}
-_NAME, _PARAM = 250, 6000
 
 
 def plan(run: RunRecord, records: Records) -> Plan:
     """Return what MLflow is to hold about a run, from what it has recorded so far."""
     entries: list[Entry] = []
     models = []
+    before = []
     for group in groups(records):
         winner = group.winner
         measured = [measures.of_trial(t, group.best if t is winner else None) for t in group.trials]
-        objectives = tags.objectives(group, [found.objective for found in measured])
-        entries.append(_above(run, records, group, objectives))
-        for trial, found, objective in zip(group.trials, measured, objectives, strict=True):
-            entries.append(_below(run, group, trial, found, objective))
+        objectives = tags.Objectives()
+        for trial, found in zip(group.trials, measured, strict=True):
+            objectives.learn(trial, found.objective)
+        entries.append(_parent(run, records, group, objectives))
+        for trial, found in zip(group.trials, measured, strict=True):
+            entry = partial(
+                child,
+                run,
+                trial,
+                parent=group.key,
+                decides=objectives.of(trial, found.objective),
+                contract=group.contracts.get(trial.dataset or ""),
+            )
+            entries.append(entry(measured=found, best=trial is winner))
+            if trial is winner:
+                before.append(entry(measured=measures.of_trial(trial)))
         if winner and "model" in winner.files:
             models.append(_model(group, winner))
-    return Plan.of(entries, models)
+    return Plan.of(entries, models, before)
 
 
 def _model(group: Group, winner: TrialRecord) -> ModelEntry:
@@ -47,71 +54,29 @@ def _model(group: Group, winner: TrialRecord) -> ModelEntry:
     )
 
 
-def _above(run: RunRecord, records: Records, group: Group, objectives: list[dict[str, str]]) -> Entry:
+def _parent(run: RunRecord, records: Records, group: Group, objectives: tags.Objectives) -> Entry:
     winner, best = group.winner, group.best
     interrupted = records.exit in {None, 2}  # 2: Ctrl-C
-    ran = "skipped" if all(trial.outcome == "skipped" for trial in group.trials) else "passed"
+    ran = "skipped" if all(trial.outcome in ENDED_EARLY for trial in group.trials) else "passed"
     outcome = "interrupted" if interrupted else "failed" if group.failed else ran
-    decided = objectives[group.trials.index(winner)] if winner else next(filter(None, objectives), {})
+    decided = objectives.first
+    if winner:
+        decided = objectives.of(winner, measures.of_trial(winner, best).objective)
     shown = tags.of_experiment(run, group, outcome, decided)
-    params: dict[str, str] = {}
+    chosen: dict[str, str] = {}
     if winner and records.finished:  # MLflow lets no parameter change, and the best may until then
-        params, spelt = _params(winner)
+        chosen, spelt = params(winner)
         shown |= spelt
     return Entry(
         key=group.key,
         parent=None,
-        name=shorten(group.name, _NAME),
+        name=shorten(group.name, RUN_NAME),
         status="KILLED" if interrupted else "FINISHED" if records.exit in {0, 1, 5} else "FAILED",
-        started=_milliseconds(min(trial.started for trial in group.trials)),
-        ended=_milliseconds(max(trial.started + trial.seconds for trial in group.trials)),
+        started=milliseconds(group.trials[0].started),
+        ended=milliseconds(max(trial.started + trial.seconds for trial in group.trials)),
         tags=shown,
-        params=params,
+        params=chosen,
         metrics=measures.of_best(winner, best).values if winner and best else {},
-        input=_input(run, group.contract),
+        input=data_input(run, group.contract) if group.contract else None,
         best=f"trial:{winner.node_id}" if winner is not None else None,
     )
-
-
-def _below(
-    run: RunRecord,
-    group: Group,
-    trial: TrialRecord,
-    measured: measures.Measures,
-    objective: dict[str, str],
-) -> Entry:
-    params, spelt = _params(trial)
-    return Entry(
-        key=f"trial:{trial.node_id}",
-        parent=group.key,
-        name=shorten(f"{trial.experiment.removeprefix('experiment_')} {trial.id}".strip(), _NAME),
-        status=_STATUS[trial.outcome],
-        started=_milliseconds(trial.started),
-        ended=_milliseconds(trial.started + trial.seconds),
-        tags=tags.of_trial(run, group, trial, objective) | spelt,
-        params=params,
-        metrics=measured.values,
-        curves=measured.curves,
-        # MLflow takes 4 ms for it: the others have the digest as a tag
-        input=_input(run, group.contracts.get(trial.dataset or "")) if trial is group.winner else None,
-        files={
-            role.removeprefix("artifact/"): file
-            for role, file in trial.files.items()
-            if role.startswith("artifact/")
-        },
-    )
-
-
-def _params(trial: TrialRecord) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the hyperparameters by MLflow key, and the tags that tell the names of the renamed."""
-    keys = rename(trial.params)
-    params = {key: shorten(str(trial.params[name]), _PARAM) for name, key in keys.items()}
-    return params, tags.renamed(keys)
-
-
-def _input(run: RunRecord, contract: ContractRecord | None) -> Input | None:
-    return data_input(run, contract) if contract else None
-
-
-def _milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)

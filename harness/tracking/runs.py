@@ -3,42 +3,21 @@
 from __future__ import annotations
 
 import getpass
-import itertools
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from mlflow import MlflowClient
-from mlflow.entities import (
-    Dataset,
-    DatasetInput,
-    InputTag,
-    LoggedModel,
-    LoggedModelOutput,
-    LoggedModelStatus,
-    Metric,
-    Param,
-    RunTag,
-)
-from mlflow.models import Model as MlflowModel
 
 from harness.errors import TrackingError
-from harness.tracking import models
-from harness.tracking.entries import KEY, PARENT, RUN, Entry, ModelEntry
-from harness.tracking.names import shorten
+from harness.tracking import batches
+from harness.tracking.entries import KEY, NOTE, PARENT, RUN, Entry, ModelEntry
+from harness.tracking.rows import Rows
 
 __tracebackhide__ = True
 
-_Item = TypeVar("_Item")
-
-_MODEL = "model"
-_MODEL_PARAM = 5000
 _PAGE = 1000
-_METRICS, _PARAMS, _TAGS = 900, 100, 100  # of one request, with MLflow's limits of 1000, 100, 100 and 1 MB
-
-
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 """MLflow's UI shows an experiment without it as one about language models (3.17)."""
 
@@ -55,12 +34,17 @@ class Runs:
         found = self._client.get_experiment_by_name(project)
         if found is None:
             location = artifacts.as_uri() if artifacts is not None else None
-            self._experiment = self._client.create_experiment(project, artifact_location=location, tags=_KIND)
-        else:
-            self._experiment = found.experiment_id
-            if found.lifecycle_stage == "deleted":
-                self._client.restore_experiment(found.experiment_id)
-        self._created: set[str] = set()
+            made = self._client.create_experiment(project, artifact_location=location, tags=_KIND)
+            found = self._client.get_experiment(made)
+        elif found.lifecycle_stage == "deleted":
+            self._client.restore_experiment(found.experiment_id)
+        self._experiment = found.experiment_id
+        self._user = _user()
+        self._rows = Rows.of(uri, self._experiment, found.artifact_location)
+        self._made: dict[str, Mapping[str, str]] = {}
+        """Tags of the runs that were begun here and are not completed yet, by id."""
+        self._new: set[str] = set()
+        """Ids of all runs that were begun here."""
 
     def of(self, run: str) -> dict[str, str]:
         """Return the MLflow run id by key of what is already here of one pytest run."""
@@ -75,63 +59,78 @@ class Runs:
             if not token:
                 return found
 
+    def takes(self, entry: Entry) -> bool:
+        """Whether `add` can write the entry."""
+        return self._rows is not None and self._rows.takes(entry)
+
+    def add(self, entries: Sequence[Entry], parent: str) -> list[str]:
+        """Write new runs whole, all or none of them, and return their ids."""
+        assert self._rows is not None
+        ids = self._rows.add(entries, {"mlflow.user": self._user, PARENT: parent}, self._user)
+        self._new.update(ids)
+        return ids
+
     def begin(self, entry: Entry, parent: str | None) -> str:
         """Make the run of an entry and return its id."""
-        tags = {**entry.tags, "mlflow.user": _user(), **({PARENT: parent} if parent else {})}
+        tags = {**entry.tags, "mlflow.user": self._user, **({PARENT: parent} if parent else {})}
         run = self._client.create_run(self._experiment, entry.started, tags, entry.name)
-        self._created.add(run.info.run_id)
-        return str(run.info.run_id)
+        run_id = str(run.info.run_id)
+        self._made[run_id] = tags
+        self._new.add(run_id)
+        return run_id
 
-    def complete(self, run_id: str, entry: Entry, folder: Path, links: Mapping[str, str]) -> None:
+    def complete(
+        self,
+        run_id: str,
+        entry: Entry,
+        folder: Path,
+        links: Mapping[str, str],
+        before: Entry | None = None,
+    ) -> None:
         """Write all that an entry holds to its run and end it; what is there already stays once.
 
-        links: tags that name other MLflow runs or models.
+        links: tags that name other MLflow runs or models; before: what the run is known to hold.
         """
-        tags = {**entry.tags, **links}
-        if run_id in self._created:
-            tags = {key: value for key, value in links.items() if key != PARENT}
-        for metrics, params, some_tags in _batches(_metrics(entry), _params(entry), _run_tags(tags)):
-            self._client.log_batch(run_id, metrics, params, some_tags, synchronous=True)
-        if entry.input is not None:
-            self._client.log_inputs(run_id, [_dataset(entry)])
-        for target, file in entry.files.items():
-            self._log_file(run_id, _existing(folder, file), Path(target))
-        self._client.set_terminated(run_id, entry.status, entry.ended)
+        known = self._made.get(run_id) or (before.tags if before else {})
+        if not known:
+            self._forget(run_id, entry)
+        tags = {key: value for key, value in {**entry.tags, **links}.items() if known.get(key) != value}
+        params = {} if before else entry.params
+        for request in batches.requests(batches.metrics(entry, before), params, tags):
+            self._client.log_batch(run_id, *request, synchronous=True)
+        data = batches.dataset(entry)
+        if data:
+            self._client.log_inputs(run_id, data)
+        if before is None:
+            for target, file in entry.files.items():
+                self._log_file(run_id, existing(folder, file), Path(target))
+        if before is None or (before.status, before.ended) != (entry.status, entry.ended):
+            self._client.set_terminated(run_id, entry.status, entry.ended)
+        self._made.pop(run_id, None)
+
+    def _forget(self, run_id: str, entry: Entry) -> None:
+        """Take away what an earlier record of the same item said of its failure, or that it is the best."""
+        had = self._client.get_run(run_id).data.tags
+        stale = {"best", "message"} & had.keys() - entry.tags.keys()
+        if "message" in stale and NOTE not in entry.tags:  # else the description is the user's own
+            stale |= {NOTE} & had.keys()
+        for tag in sorted(stale):
+            self._client.delete_tag(run_id, tag)
 
     def log_model(self, run_id: str, entry: Entry, model: ModelEntry, folder: Path) -> str:
         """Write a model to the run of its trial and return its URI; finish one that was begun."""
-        payload = _existing(folder, model.file).read_bytes()
-        example = _existing(folder, model.example) if model.example else None
-        logged = self._begun_model(run_id, model)
-        if logged is None:
-            logged = self._client.create_logged_model(
-                self._experiment, _MODEL, run_id, {KEY: model.key}, _shortened(entry.params), "pyfunc"
-            )
-        if logged.status != LoggedModelStatus.READY:
-            header = MlflowModel(
-                artifact_path=logged.artifact_location, run_id=run_id, model_id=logged.model_id
-            )
-            with tempfile.TemporaryDirectory() as draft:
-                saved = Path(draft, _MODEL)
-                try:
-                    models.save(saved, payload, example, header)
-                except TrackingError:
-                    self._client.delete_logged_model(logged.model_id)
-                    raise
-                self._client.log_model_artifacts(logged.model_id, str(saved))
-            self._client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-        run = self._client.get_run(run_id)
-        if all(output.model_id != logged.model_id for output in run.outputs.model_outputs if run.outputs):
-            self._client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-        for metrics, _, _ in _batches(_metrics(entry, logged.model_id), [], []):
-            self._client.log_batch(run_id, metrics, synchronous=True)
-        return f"models:/{logged.model_id}"
+        from harness.tracking.logged import log_model  # what keeps models takes a tenth of a second
 
-    def _begun_model(self, run_id: str, model: ModelEntry) -> LoggedModel | None:
-        if run_id in self._created:
-            return None
-        found = self._client.search_logged_models([self._experiment], f"source_run_id = '{run_id}'")
-        return next((item for item in found if item.tags.get(KEY) == model.key), None)
+        return log_model(
+            self._client,
+            self._experiment,
+            run_id,
+            entry,
+            model,
+            payload=existing(folder, model.file),
+            example=existing(folder, model.example) if model.example else None,
+            new=run_id in self._new,
+        )
 
     def _log_file(self, run_id: str, file: Path, target: Path) -> None:
         folder = None if target.parent == Path() else target.parent.as_posix()
@@ -142,8 +141,14 @@ class Runs:
             renamed = shutil.copy(file, Path(draft, target.name))
             self._client.log_artifact(run_id, str(renamed), folder)
 
+    def close(self) -> None:
+        """Let go of what is open."""
+        if self._rows is not None:
+            self._rows.close()
 
-def _existing(folder: Path, file: str) -> Path:
+
+def existing(folder: Path, file: str) -> Path:
+    """Return the path of a file of a run; raise TrackingError if someone took it away."""
     path = folder / file
     if not path.is_file():
         raise TrackingError(
@@ -151,52 +156,6 @@ def _existing(folder: Path, file: str) -> Path:
             f"restore it, or delete {folder} to give the run up",
         )
     return path
-
-
-def _metrics(entry: Entry, model_id: str | None = None) -> list[Metric]:
-    def metric(key: str, value: float, step: int) -> Metric:
-        return Metric(key, value, entry.ended, step, model_id=model_id)
-
-    curves = [metric(key, value, step) for key, curve in entry.curves.items() for step, value in curve]
-    scalars = [metric(key, value, 0) for key, value in entry.metrics.items()]
-    return scalars if model_id else scalars + curves
-
-
-def _shortened(params: Mapping[str, str]) -> dict[str, str]:
-    return {key: shorten(value, _MODEL_PARAM) for key, value in params.items()}
-
-
-def _params(entry: Entry) -> list[Param]:
-    return [Param(key, value) for key, value in entry.params.items()]
-
-
-def _run_tags(tags: dict[str, str]) -> list[RunTag]:
-    return [RunTag(key, value) for key, value in tags.items()]
-
-
-def _batches(
-    metrics: list[Metric], params: list[Param], tags: list[RunTag]
-) -> Iterator[tuple[Sequence[Metric], Sequence[Param], Sequence[RunTag]]]:
-    """Cut into requests that MLflow accepts; tags go apart from parameters, both may be long."""
-    chunks = itertools.zip_longest(_chunks(metrics, _METRICS), _chunks(params, _PARAMS), fillvalue=())
-    for some_metrics, some_params in chunks:
-        yield some_metrics, some_params, ()
-    for some_tags in _chunks(tags, _TAGS):
-        yield (), (), some_tags
-
-
-def _chunks(items: list[_Item], size: int) -> Iterator[Sequence[_Item]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
-def _dataset(entry: Entry) -> DatasetInput:
-    data = entry.input
-    assert data is not None
-    return DatasetInput(
-        Dataset(data.name, data.digest, "code", data.source, schema=data.schema, profile=data.profile),
-        [InputTag("mlflow.data.context", data.context)],
-    )
 
 
 def _user() -> str:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from harness.results import ContractRecord, RunRecord, TrialRecord
 from harness.tracking import notes
-from harness.tracking.entries import KEY, RUN
+from harness.tracking.entries import KEY, NOTE, RUN
 from harness.tracking.grouped import Group
 from harness.tracking.names import rename, shorten
 
 __tracebackhide__ = True
 
-_NOTE = "mlflow.note.content"
 _PARAMS = 5000
 
 
@@ -32,16 +31,21 @@ def of_experiment(run: RunRecord, group: Group, outcome: str, objective: Mapping
         **_data(group.contract),
         "trials": str(len(group.trials)),
         **_machinery(run, "experiment", group.node_id),
-        _NOTE: notes.of_experiment(group),
+        NOTE: notes.of_experiment(group),
     }
 
 
 def of_trial(
-    run: RunRecord, group: Group, trial: TrialRecord, objective: Mapping[str, str]
+    run: RunRecord,
+    trial: TrialRecord,
+    contract: ContractRecord | None,
+    objective: Mapping[str, str],
+    *,
+    best: bool,
 ) -> dict[str, str]:
-    """Return the tags of a child run."""
+    """Return the tags of a child run; contract: of the data set that the trial used."""
     tags: dict[str, str] = {"outcome": trial.outcome}
-    if trial is group.winner:
+    if best:
         tags["best"] = "true"
     tags |= objective
     if trial.message:
@@ -50,36 +54,53 @@ def of_trial(
         tags["estimator"] = trial.estimator
     if trial.features:
         tags["features"] = ", ".join(trial.features)
-    tags |= _data(group.contracts.get(trial.dataset or ""))
+    tags |= _data(contract)
     if trial.data_digest:
         tags["harness.data_digest"] = trial.data_digest
+    if trial.reused_from:
+        tags["harness.reused_from"] = trial.reused_from
     tags |= {"harness.experiment": trial.experiment, "harness.trial": str(trial.index)}
     tags |= _machinery(run, "trial", trial.node_id)
     note = notes.of_trial(trial)
-    return {**tags, _NOTE: note} if note else tags
+    return {**tags, NOTE: note} if note else tags
 
 
-def objectives(group: Group, keys: Sequence[str | None]) -> list[dict[str, str]]:
-    """Return for each trial which metric decides and in which direction.
+class Objectives:
+    """Which metric decides in an experiment, by what its trials gave so far."""
 
-    keys: MLflow key of each trial's objective. A trial without one has that of the first other
-    trial with the same objective; one that did not get as far as to have any, that of the first.
-    """
-    known: dict[str | None, dict[str, str]] = {}
-    found = []
-    for trial, key in zip(group.trials, keys, strict=True):
-        direction = "maximize" if trial.greater_is_better else "minimize"
-        tags = {"objective": key, "objective.direction": direction} if key is not None else {}
-        found.append(tags)
-        if tags:
-            known.setdefault(trial.objective, tags)
-            known.setdefault(None, tags)
-    return [tags or known.get(t.objective, {}) for t, tags in zip(group.trials, found, strict=True)]
+    def __init__(self) -> None:
+        self._known: dict[str | None, dict[str, str]] = {}
+
+    def learn(self, trial: TrialRecord, key: str | None) -> None:
+        """Take in a trial; key: of its objective in MLflow, None if it gave no value for one."""
+        if key is not None:
+            tags = _objective(trial, key)
+            self._known.setdefault(trial.objective, tags)
+            self._known.setdefault(None, tags)
+
+    def of(self, trial: TrialRecord, key: str | None) -> Mapping[str, str]:
+        """Return the tags that say which metric decides and in which direction.
+
+        A trial without a value has those of the first other trial with the same objective; one that
+        did not get as far as to have an objective, those of the first.
+        """
+        return self._known.get(trial.objective, {}) if key is None else _objective(trial, key)
+
+    @property
+    def first(self) -> Mapping[str, str]:
+        """Those of the first trial that has any."""
+        return self._known.get(None, {})
+
+
+def _objective(trial: TrialRecord, key: str) -> dict[str, str]:
+    direction = "maximize" if trial.greater_is_better else "minimize"
+    return {"objective": key, "objective.direction": direction}
 
 
 def renamed(keys: Mapping[str, str]) -> dict[str, str]:
     """Return a tag for every parameter that MLflow knows by another name."""
-    return {f"renamed.{key}": name for name, key in keys.items() if name != key}
+    spelt = {f"renamed.{key}": name for name, key in keys.items() if name != key}
+    return {key: spelt[tag] for tag, key in rename(spelt).items()}
 
 
 def _data(contract: ContractRecord | None) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""Trials in processes of this machine: a server that forks workers, and who gets which trial when."""

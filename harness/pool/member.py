@@ -1,0 +1,70 @@
+"""One worker of a pool, and what it has been given to do."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.pool.messages import Order
+from harness.pool.processes import Process
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """One worker, as the pool sees it."""
+
+    process: Process
+    born: float = field(default_factory=time.monotonic)
+    held: deque[Order] = field(default_factory=deque)
+    """Trials that it was given and has not answered, in order; it runs the first of them."""
+    since: float = 0.0
+    """When it began with the first of them, as near as is known."""
+    last: str | None = None
+    """The trial that it answered last."""
+    ready: bool = False
+    """It has collected."""
+    retired: bool = False
+    """It is given nothing more, and ends."""
+    asked: bool = False
+    """It is to give back what it has not begun."""
+    late: bool = False
+    """Killed for running longer than allowed."""
+    done: bool = False
+    """It ends after everything it had to do."""
+    thread: threading.Thread | None = None
+
+    def tell(self, message: Mapping[str, Any]) -> None:
+        """Send a message; one to a worker that has just died is lost: its listener finds out."""
+        try:
+            self.process.channel.send(message)
+        except (OSError, ValueError):
+            return
+
+    def holds(self, node_id: str) -> bool:
+        """Return whether it was given a trial that it has not answered."""
+        return any(order.node_id == node_id for order in self.held)
+
+    def give(self, orders: Sequence[Order]) -> None:
+        """Hand out trials to it."""
+        if not self.held:
+            self.since = time.monotonic()
+        self.held.extend(orders)
+        self.tell({"do": "run", "orders": [order.to_json() for order in orders]})
+
+    def free(self, node_id: str) -> Order:
+        """Take a trial from it, answered or not begun."""
+        order = next(order for order in self.held if order.node_id == node_id)
+        if order is self.held[0]:
+            self.since = time.monotonic()  # with the next one
+        self.held.remove(order)
+        return order
+
+    def retire(self) -> None:
+        """Let it tear down what its trials shared, and end."""
+        if not self.retired:
+            self.retired = True
+            self.tell({"do": "end"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import warnings
 from collections.abc import Generator, Mapping
@@ -20,7 +21,7 @@ from harness.replay import replay, told
 from harness.results import pack
 from harness.roster import REUSED, Roster
 from harness.run import Run
-from harness.settings import Settings
+from harness.settings import SERVER, Settings
 from harness.staging import PAYLOAD, PRUNED_WORD, Staging, fail
 from harness.tracking import Background
 from harness.workforce import workforce
@@ -69,6 +70,8 @@ class Execution:
     def __enter__(self) -> Self:
         self._config.pluginmanager.register(self.staging, "harness-staging")
         self._config.pluginmanager.register(self, "harness-execution")
+        if SERVER in self._config.stash and not gc.get_freeze_count():
+            gc.freeze()  # modules and items stay: no collection needs to look at them
         self.backend.boot(len(self._elsewhere))
         return self
 

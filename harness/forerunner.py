@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import gc
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -37,6 +38,8 @@ def forerun(config: pytest.Config) -> None:
         config.stash[SERVER] = ForkServer(modules, limited(option.threads or max(1, cores() // count)))
     except OSError:  # no process can be started: told when a worker is needed
         return
+    # Frozen when items run. Cleaned up after pytest's last collections, which need not look at it all.
+    config.add_cleanup(gc.unfreeze)
 
 
 def _places(config: pytest.Config) -> list[Path]:

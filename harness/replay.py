@@ -15,14 +15,19 @@ __tracebackhide__ = True
 
 def replay(item: pytest.Item, answer: Answer) -> None:
     """Let pytest see the reports and warnings of a trial, from its start to its end."""
-    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    hook = item.ihook
+    # The worker has looked where the trial stands: pytest would have to look once more.
+    known = next((report["location"] for report in answer.reports), None)
+    location = item.location if known is None else tuple(known)
+    hook.pytest_runtest_logstart(nodeid=item.nodeid, location=location)
     told(item, answer)
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=location)
 
 
 def told(item: pytest.Item, answer: Answer) -> None:
     """Let pytest see reports and warnings alone: of what came after the end of a trial."""
-    config = item.config
+    config, hook = item.config, item.ihook
+    capture = config.getoption("capture")
     for warning in answer.warnings:
         tell(config, warning)
     for data in answer.reports:
@@ -31,11 +36,11 @@ def told(item: pytest.Item, answer: Answer) -> None:
             report.longrepr = tuple(report.longrepr)
         report.sections = [tuple(section) for section in report.sections]
         report.user_properties = [tuple(pair) for pair in report.user_properties]
-        if config.getoption("capture") in ("no", "tee-sys"):
+        if capture in ("no", "tee-sys"):
             _print(report)
-        if config.getoption("capture") == "no":
+        if capture == "no":
             report.sections = [section for section in report.sections if _stream(section[0]) is None]
-        item.ihook.pytest_runtest_logreport(report=report)
+        hook.pytest_runtest_logreport(report=report)
 
 
 def _stream(title: str) -> TextIO | None:

@@ -16,6 +16,9 @@ from harness.stage import PRUNED, TRIAL, Stage
 
 __tracebackhide__ = True
 
+_DRAW_NOTHING = frozenset({"_pytest.python", "_pytest.fixtures", "harness.plugin"})
+"""Modules of the fixtures that only hand on a parameter, or `trial`."""
+
 PAYLOAD = "harness"
 """Attribute of a tear-down report that carries the item's record, as JSON, wherever the report goes."""
 
@@ -43,6 +46,8 @@ class Staging:
     def pytest_fixture_setup(
         self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
+        if fixturedef.func.__module__ in _DRAW_NOTHING:
+            return (yield)
         with self.stage.fixture(fixturedef.argname, request.node):
             return (yield)
 

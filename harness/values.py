@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 
 def jsonable(value: Any) -> Any:
     """Return a value that survives JSON unchanged, or its repr."""
+    if type(value) in (str, int, bool, type(None)) or (type(value) is float and math.isfinite(value)):
+        return value
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         value = value.item()  # a NumPy scalar
     try:

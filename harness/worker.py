@@ -6,6 +6,7 @@ The pool's workers are made of it, and whatever else runs trials away from the p
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import queue
 import signal
@@ -216,6 +217,7 @@ class Performer:
         self.run = self._stage()
         self.config.pluginmanager.register(Staging(self.run), "harness-staging")
         trials = {item.nodeid: item for item in session.items if role(item) == "trial"}
+        gc.freeze()  # items and modules stay: no collection needs to look at them
         self.met = True
         self._say({"event": "ready"})
         while (order := self._inbox.take()) is not None:
@@ -315,8 +317,9 @@ class Performer:
             )
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        # As the terminal would, did anybody look: pytest fails a trial for its subtests there.
-        self.config.hook.pytest_report_teststatus(report=report, config=self.config)
+        if report.when == "call" and report.passed:
+            # As the terminal would, did anybody look: pytest fails a trial for its subtests there.
+            self.config.hook.pytest_report_teststatus(report=report, config=self.config)
         data = self.config.hook.pytest_report_to_serializable(config=self.config, report=report)
         data["user_properties"] = [(name, plain(value)) for name, value in report.user_properties]
         self._reports.append(data)

@@ -428,6 +428,37 @@ def test_after_a_kill_in_the_middle_nothing_is_lost_and_nothing_there_twice(
     assert {run["status"] for run in found.values()} == {"FINISHED", "KILLED"}
 
 
+FOUNDING = """
+    import sys
+    from pathlib import Path
+    sys.path.insert(0, sys.argv[2])
+    from tracked import begin, trial
+    from harness.store import Store
+    from harness.tracking import Background
+    store = Store(Path(sys.argv[1]))
+    folder = begin(store, "p")
+    background = Background(store, folder, root=store.root.parent)
+    background.begin()
+    folder.record(trial(0))
+    background.take(trial(0))
+    sys.stdin.readline()
+"""
+
+
+def test_a_kill_while_the_store_is_made_leaves_none_that_is_broken(store, tmp_path):
+    """MLflow's migrations are not one transaction, and cannot be taken up again."""
+    drafts = tmp_path / "temporary"
+    drafts.mkdir()
+    environment = {**os.environ, "TMPDIR": str(drafts)}
+    arguments = (store.root, Path(__file__).parent)
+    with child(FOUNDING, *arguments, env=environment, stdin=subprocess.PIPE) as process:
+        until(lambda: any(draft.stat().st_size > 100_000 for draft in drafts.glob("*/mlflow.db")))
+        process.kill()
+    assert not (tmp_path / "mlflow.db").exists()
+    assert deliver(store, root=tmp_path) == Delivery(f"sqlite:///{tmp_path}/mlflow.db", runs=1, trials=1)
+    assert len(content(f"sqlite:///{tmp_path}/mlflow.db", "p")) == 2
+
+
 # A store that does not answer.
 
 

@@ -135,8 +135,8 @@ def test_a_project_without_experiments_pays_for_two_modules_and_is_not_changed(e
         "harness.space",
         "harness.ranges",
         "harness.values",
-        "harness.results",
-        "harness.discovery",
+        "harness.forerunner",
+        "harness.cores",
     }
     assert top & HEAVY == set()
     assert none == set()

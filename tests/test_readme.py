@@ -46,7 +46,7 @@ COMMANDS = re.findall(r"^\$ (pytest .*?)(?:\s+#.*)?$", README, re.M)
 
 
 def test_the_readme_shows_commands():
-    assert len(COMMANDS) == 4
+    assert len(COMMANDS) == 5
 
 
 @pytest.mark.parametrize("command", COMMANDS)

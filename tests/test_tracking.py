@@ -1,3 +1,4 @@
+import gc
 import itertools
 import json
 import logging
@@ -7,9 +8,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 import warnings
+from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,10 +46,12 @@ from harness.results import BestRecord, ContractRecord, GateRecord
 from harness.store import Store
 from harness.tracking import Delivery, check_writable, deliver, prune, view_command
 from harness.tracking.address import address
+from harness.tracking.collector import seldom
 from harness.tracking.inputs import column_type
 from harness.tracking.lock import exclusive
 from harness.tracking.names import allowed, rename, shorten, thin
 from harness.tracking.notes import cut
+from harness.tracking.pace import Pace
 from harness.tracking.plan import plan
 from harness.tracking.quiet import quiet
 
@@ -55,7 +61,7 @@ with quiet():
     from mlflow.exceptions import MlflowException
     from mlflow.utils.validation import _validate_metric_name, _validate_param_name
 
-    from harness.tracking import children, models, rows
+    from harness.tracking import children, courier, models, rows
     from harness.tracking import runs as tracking_runs
 
 
@@ -952,6 +958,114 @@ def test_a_run_that_died_is_pruned_a_day_after_its_last_record(store, project, d
 
     assert prune(store, keep=1) == 2
     assert sorted(path.name for path in store.path("runs").iterdir()) == ["due", "going-on", "newest"]
+
+
+def test_a_trial_that_was_run_again_and_passed_says_nothing_of_its_failure(store, project, database):
+    folder = record(begin(store, project), trial(0, outcome="failed", message="E   no"), exit=None)
+    deliver(store, root=store.root.parent, uri=database)
+    assert content(database, project)[f"trial:{NODE}[C:0]"]["tags"]["message"] == "no"
+    record(folder, trial(0))
+    assert deliver(store, root=store.root.parent, uri=database).trials == 1
+    tags = content(database, project)[f"trial:{NODE}[C:0]"]["tags"]
+    assert tags["outcome"] == "passed"
+    assert not {"message", "mlflow.note.content"} & tags.keys()
+
+
+def test_a_description_that_the_user_wrote_stays(store, project, database):
+    folder = record(begin(store, project), trial(0), exit=None)
+    deliver(store, root=store.root.parent, uri=database)
+    client = MlflowClient(database)
+    (run,) = client.search_runs(
+        [client.get_experiment_by_name(project).experiment_id], "tags.harness.kind = 'trial'"
+    )
+    client.set_tag(run.info.run_id, "mlflow.note.content", "the one to look at")
+    record(folder, trial(0, seconds=0.75))
+    assert deliver(store, root=store.root.parent, uri=database).trials == 1
+    tags = content(database, project)[f"trial:{NODE}[C:0]"]["tags"]
+    assert tags["mlflow.note.content"] == "the one to look at"
+
+
+def test_what_the_best_gets_at_the_end_is_written_without_the_rest(store, project, database, monkeypatch):
+    folder = record(begin(store, project), CONTRACT, trial(0), trial(1, curves={"loss": [1, 2]}), exit=None)
+    deliver(store, root=store.root.parent, uri=database)
+    written = []
+    original = MlflowClient.log_batch
+
+    def log_batch(self, run_id, metrics=(), params=(), tags=(), **options):
+        written.append(({m.key for m in metrics}, {p.key for p in params}, {t.key for t in tags}))
+        return original(self, run_id, metrics, params, tags, **options)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", log_batch)
+    record(folder, BEST)
+    assert deliver(store, root=store.root.parent, uri=database).problem is None
+    assert written[0] == ({"test_accuracy"}, set(), {"best", "mlflow.parentRunId"})
+    assert len(written) == 2, "the trial's and the experiment's"
+
+
+# How far it got.
+
+
+def test_one_is_told_about_once_a_second_and_not_before():
+    now, seen = iter([0.0, 0.5, 1.0, 1.0, 1.7, 2.0, 2.0, 2.9]), []
+    count = Counter(writes=7)
+    pace = Pace(count, lambda *counts: seen.append(counts), clock=lambda: next(now))
+    pace.expect(3)
+    for _ in range(5):
+        count["writes"] += 1
+        pace.tick()
+    assert seen == [(2, 3), (3, 3)], "never more than there were"
+
+
+def test_what_turns_up_later_is_added_and_what_is_known_is_not_counted_twice():
+    count, seen = Counter(), []
+    pace = Pace(count, lambda *counts: seen.append(counts), seconds=0.0)
+    pace.expect(3)
+    pace.tick()
+    count["writes"] += 2
+    pace.expect(1)
+    pace.tick()
+    pace.expect(9)
+    pace.tick()
+    assert seen == [(0, 3), (2, 3), (2, 11)]
+
+
+def test_a_delivery_tells_how_far_it_got(store, project, database, monkeypatch):
+    monkeypatch.setattr(courier, "Pace", partial(Pace, seconds=0.0))
+    record(begin(store, project), *(trial(n) for n in range(3)))
+    seen = []
+    deliver(store, root=store.root.parent, uri=database, progress=lambda *counts: seen.append(counts))
+    assert seen[-1] == (4, 4)
+
+
+def test_the_garbage_collector_is_as_before_after_a_block_in_which_it_seldom_ran():
+    before = gc.get_threshold()
+    try:
+        for mine in [(700, 10, 10), (123, 4, 5)]:
+            gc.set_threshold(*mine)
+            with seldom():
+                assert (gc.get_threshold() == mine) is (mine == (123, 4, 5)), "the user's own is left alone"
+            assert gc.get_threshold() == mine
+            with seldom():
+                gc.set_threshold(99, 9, 9)
+            assert gc.get_threshold() == (99, 9, 9), "so is what was set meanwhile"
+    finally:
+        gc.set_threshold(*before)
+
+
+def test_a_rehearsal_saves_a_model_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    saved = []
+    original = mlflow.pyfunc.save_model
+
+    def save_model(path, **options):
+        original(path, **options)
+        saved.append((path / "MLmodel").read_text())
+
+    with quiet(), monkeypatch.context() as patch:
+        patch.setattr(mlflow.pyfunc, "save_model", save_model)
+        models.rehearse()
+    assert len(saved) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 # Where it goes.

@@ -120,7 +120,7 @@ class ForkServer:
         self._unborn: dict[int, Forked] = {}
         self._living: dict[int, Forked] = {}
         self._lock = threading.Lock()
-        self._closed = False
+        self._lost = False
         opening = json.dumps({"modules": list(modules), "worker": WORKER}).encode()
         with contextlib.suppress(OSError):  # it has died already: found out by `alive`
             self._control.sendall(HEAD.pack(len(opening)) + opening)
@@ -130,7 +130,7 @@ class ForkServer:
     @property
     def alive(self) -> bool:
         """Whether it can still fork."""
-        return not self._closed and self._server.poll() is None
+        return not self._lost
 
     def printed(self) -> str:
         """Return the last of what it printed."""
@@ -149,6 +149,7 @@ class ForkServer:
                 self._control, [json.dumps({"token": token}).encode()], [theirs.fileno(), log.file.fileno()]
             )
         except OSError:
+            self._lost = True
             made.close()
             raise
         finally:
@@ -159,6 +160,7 @@ class ForkServer:
         with self._control.makefile("rb") as lines, contextlib.suppress(OSError, ValueError):
             for line in lines:
                 self._hear(json.loads(line))
+        self._lost = True
         with self._lock:
             left = [*self._unborn.values(), *self._living.values()]
         for process in left:
@@ -176,9 +178,9 @@ class ForkServer:
 
     def close(self) -> None:
         """End the server, every worker that is left, and what they started."""
-        if self._closed:
+        if self._control.fileno() < 0:
             return
-        self._closed = True
+        self._lost = True
         with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_WR)  # from which it learns that it is to end
         if self._unborn or self._living:

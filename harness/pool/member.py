@@ -57,9 +57,10 @@ class Member:
 
     def free(self, node_id: str) -> Order:
         """Take a trial from it, answered or not begun."""
-        order = next(order for order in self.held if order.node_id == node_id)
-        if order is self.held[0]:
+        if self.held[0].node_id == node_id:
             self.since = time.monotonic()  # with the next one
+            return self.held.popleft()
+        order = next(order for order in self.held if order.node_id == node_id)
         self.held.remove(order)
         return order
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness.errors import TrackingError
 from harness.rundir import RunFolder, runs
 from harness.store import Store
-from harness.tracking.address import address, artifacts, check_writable, default, public
+from harness.tracking.address import address, artifacts, check_writable, default, public, sqlite_file
 from harness.tracking.collector import seldom
 from harness.tracking.entries import Plan
 from harness.tracking.faults import refused, told
@@ -105,10 +105,14 @@ class Courier:
         if project not in self._opened:
             check_writable(self._root, self.uri)
             folder = artifacts(self._root) if self.uri == default(self._root) else None
+            path = sqlite_file(self.uri)
             with seldom():
-                from harness.tracking.runs import Runs  # imports mlflow
+                from harness.tracking import database  # imports mlflow
+                from harness.tracking.runs import Runs
 
                 with exclusive(self._store):
+                    if path is not None and "?" not in self.uri:
+                        database.make(path)
                     self._opened[project] = Runs(self.uri, project, folder)
         return self._opened[project]
 

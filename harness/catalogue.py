@@ -52,7 +52,7 @@ class Catalogue:
     def __init__(self, config: pytest.Config, patterns: tuple[str, ...]) -> None:
         self._config = config
         self._patterns = patterns
-        self._modules: dict[Path, ExperimentModule] = {}
+        self._modules: dict[Path, list[ExperimentModule]] = {}
         self._datasets: dict[str, DatasetDeclaration] = {}
         self._metrics: dict[str, MetricDeclaration] = {}
         self._shared: set[str] = set()
@@ -92,8 +92,15 @@ class Catalogue:
                 (self._shared if path is None else self._own.setdefault(path, set())).add(metric.name)
 
     def add(self, module: ExperimentModule) -> None:
-        """Take in an experiment file; its content is read when it is collected."""
-        self._modules[module.path] = module
+        """Take in an experiment file; its content is read when it is collected.
+
+        Of a file that is named beside others pytest makes several modules, and collects one.
+        """
+        self._modules.setdefault(module.path, []).append(module)
+
+    def _module(self, path: Path) -> ExperimentModule | None:
+        made = self._modules.get(path, ())
+        return next((module for module in made if module.collected), made[-1] if made else None)
 
     def check(self) -> None:
         """Raise DeclarationError if a name stands for two things."""
@@ -150,7 +157,7 @@ class Catalogue:
 
     def contract(self, session: pytest.Session, declaration: DatasetDeclaration) -> pytest.Function:
         """Return the item that prepares a data set."""
-        module = self._modules.get(declaration.path)
+        module = self._module(declaration.path)
         if module is None:
             module = self._open(session, declaration.path, declaration.loader.__module__)
         return next(
@@ -187,12 +194,12 @@ class Catalogue:
         return found[name]
 
     def _items(self, session: pytest.Session, path: Path) -> list[pytest.Function]:
-        module = self._modules.get(path) or self._open(session, path, None)
+        module = self._module(path) or self._open(session, path, None)
         return list(module.items())
 
     def _collected(self) -> list[ExperimentModule]:
         """Return the files that were read; pytest makes a module also of files beside the one it is given."""
-        return [module for module in self._modules.values() if module.collected]
+        return [module for made in self._modules.values() for module in made if module.collected]
 
     def _experiments(self) -> dict[str, list[pytest.Function]]:
         found: dict[str, list[pytest.Function]] = {}
@@ -235,7 +242,7 @@ class Catalogue:
         return module
 
     def _parent(self, session: pytest.Session, folder: Path) -> pytest.Collector:
-        for module in self._modules.values():
+        for module in (module for made in self._modules.values() for module in made):
             for node in module.iter_parents():
                 if isinstance(node, pytest.Collector) and node.path == folder:
                     return session if isinstance(node, pytest.Session) and node is not session else node

@@ -99,6 +99,8 @@ class Execution:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> object:
+        if self.tracker is not None:
+            self.tracker.hush()
         if not self._begun and role(item) != "contract":
             self._begin()
         if role(item) == "trial" and self._running is not item and not self.run.blocked(item):
@@ -195,8 +197,6 @@ class Execution:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        if self.tracker is not None:
-            self.tracker.hush()
         reason = self.run.blocked(item)
         if reason is not None:  # a mark, so that pytest names the item's line and not ours
             item.add_marker(pytest.mark.skip(reason=reason), append=False)

@@ -56,9 +56,11 @@ class TrialResult:
     def __repr__(self) -> str:
         return f"{self._label}({_text(self._params)})"
 
-    def __getattr__(self, name: str) -> NoReturn:
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
+        if hasattr(type(self), name):  # a property failed by an AttributeError, which is the one to tell
+            return object.__getattribute__(self, name)
         raise ScoreError(
             f"{self._label} has no {name!r}",
             f"a score is read from its split: {self._label}.validation.{name}, in gates .best.test.{name}",

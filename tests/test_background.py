@@ -27,6 +27,7 @@ from harness.tracking.quiet import quiet
 
 with quiet():
     from mlflow import MlflowClient
+    from mlflow.exceptions import INVALID_PARAMETER_VALUE, MlflowException
 
     from harness.tracking import runs as tracking_runs
 
@@ -290,6 +291,25 @@ def test_a_trial_that_mlflow_refuses_holds_up_no_other(store, project, database,
     assert "did not take all of run run-1: MlflowException" in delivery.problem
 
 
+def test_an_experiment_that_mlflow_refuses_is_told_once_at_the_end(store, project, database, monkeypatch):
+    original = MlflowClient.create_run
+
+    def create_run(self, experiment_id, start_time=None, tags=None, run_name=None):
+        if run_name == "experiment_a":
+            raise MlflowException("no", INVALID_PARAMETER_VALUE)
+        return original(self, experiment_id, start_time, tags, run_name)
+
+    monkeypatch.setattr(MlflowClient, "create_run", create_run)
+    session = Session(store, project, database)
+    session.take(trial(0))
+    session.take(trial(1))
+    session.take(other(0))
+    until(lambda: session.background._scribe._queue.empty())
+    delivery = session.end()
+    assert "did not take all of run run-1: MlflowException: no" in delivery.problem
+    assert delivery.pending >= 3
+
+
 # Progress.
 
 
@@ -513,7 +533,15 @@ def test_a_store_that_is_back_gets_what_came_meanwhile(store, project, database,
     session.take(trial(1))
     session.wait(2)
     assert session.background._scribe.failure is None
-    assert session.end() == Delivery(database, runs=1, trials=2)
+    gone.set()
+    session.take(trial(2, files={"artifact/a.txt": "a.txt"}))  # by calls
+    until(lambda: session.background._scribe.failure)
+    gone.clear()
+    (session.folder.path / "a.txt").write_text("here")
+    session.take(trial(3))
+    session.wait(3)
+    assert session.end() == Delivery(database, runs=1, trials=4)
+    assert len(content(database, project)) == 5
 
 
 def test_who_gives_up_does_not_wait_for_a_server_that_hangs(store, project, database, deaf, monkeypatch):

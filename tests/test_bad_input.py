@@ -225,7 +225,7 @@ ITEMS = {
     "trial-whose-scores-are-nan": (
         TREE + "from harness import metric\n@metric\ndef gain(y): return float('nan')\n"
         "def experiment_a(scaled, trial):\n" + FIT,
-        "@metric gain (experiment_x.py:4) returned nan for the 60 validation rows of shops; return a finite numb",
+        "@metric gain (experiment_x.py:4) returned nan for the 60 validation rows of shops; return a finite",
     ),
     "trial-that-predicts-nan": (
         TREE + "class Bad(DecisionTreeClassifier):\n    def predict_proba(self, X):\n"

@@ -930,3 +930,28 @@ def test_an_ordinary_test_cannot_ask_for_trial(light):
     result.stdout.fnmatch_lines(
         ["E*asks for `trial`; only experiment_[*] functions in experiment files have one"]
     )
+
+
+def test_files_named_one_by_one_have_their_metrics(project):
+    """Of files in one folder that are named each, pytest makes several modules and collects one."""
+    for name in ("a", "b"):
+        project.write(
+            {
+                f"experiments/experiment_{name}.py": f"""
+                    from sklearn.tree import DecisionTreeClassifier
+                    from harness import experiment, metric
+
+                    @metric
+                    def hits_{name}(y, prediction):
+                        return float((y == prediction).sum())
+
+                    @experiment(maximize="hits_{name}")
+                    def experiment_{name}(scaled, trial):
+                        trial.fit(DecisionTreeClassifier(max_depth=2), scaled)
+                """
+            }
+        )
+    files = [f"experiments/experiment_{name}.py" for name in ("shops", "a", "b")]
+
+    project.run(*files).assert_outcomes(passed=7)
+    project.run(*reversed(files)).assert_outcomes(passed=7)

@@ -25,7 +25,6 @@ from xgboost import XGBClassifier
 
 from harness.data.dataset import Dataset
 from harness.errors import StoreError
-
 from harness.models import shelf
 from harness.models.columns import Column
 from harness.models.estimators import fit, outputs

@@ -48,7 +48,7 @@ from harness.tracking import Delivery, check_writable, deliver, prune, view_comm
 from harness.tracking.address import address
 from harness.tracking.collector import seldom
 from harness.tracking.inputs import column_type
-from harness.tracking.lock import exclusive
+from harness.tracking.lock import claim, exclusive
 from harness.tracking.names import allowed, rename, shorten, thin
 from harness.tracking.notes import cut
 from harness.tracking.pace import Pace
@@ -58,10 +58,11 @@ from harness.tracking.quiet import quiet
 with quiet():
     import mlflow
     from mlflow import MlflowClient
+    from mlflow.entities import Metric
     from mlflow.exceptions import MlflowException
     from mlflow.utils.validation import _validate_metric_name, _validate_param_name
 
-    from harness.tracking import children, courier, models, rows
+    from harness.tracking import batches, children, courier, models, rows
     from harness.tracking import runs as tracking_runs
 
 
@@ -237,6 +238,13 @@ def test_a_trial_whose_result_was_taken_over_names_the_run_that_it_ran_in(store,
     _, reused, ran = plan(folder.run, folder.records()).entries
     assert reused.tags["harness.reused_from"] == "run-0"
     assert "harness.reused_from" not in ran.tags
+
+
+def test_what_was_fitted_on_which_features_is_a_tag(store, project):
+    found = trial(0, estimator="sklearn.svm.SVC", features=["scaled", "picked"])
+    folder = record(begin(store, project), found)
+    _, below = plan(folder.run, folder.records()).entries
+    assert (below.tags["estimator"], below.tags["features"]) == ("sklearn.svm.SVC", "scaled, picked")
 
 
 def test_pruned_trials_do_not_make_an_experiment_red(store, project):
@@ -475,6 +483,26 @@ def test_what_mlflow_refuses_is_cut_or_renamed_where_it_shows(store, project, da
     assert "gr__e" in found["metrics"]
     assert len(found["histories"]["curve_c"]) == 100
     assert found["tags"]["message"] == "m" * 999 + "…"
+
+
+@given(st.integers(0, 2000), st.integers(0, 250), st.integers(0, 250), st.sampled_from([1, 2000, 6000]))
+def test_requests_hold_everything_once_and_stay_within_mlflow_s_limits(metrics, params, tags, length):
+    made = [Metric(str(i), 1.0, 1, 0) for i in range(metrics)]
+    some = {str(i): "x" * length for i in range(params)}
+    others = {f"t{i}": "x" * length for i in range(tags)}
+    found = list(batches.requests(made, some, others))
+    for kind, expected in zip(zip(*found, strict=True), (metrics, params, tags), strict=False):
+        keys = [item.key for part in kind for item in part]
+        assert len(keys) == len(set(keys)) == expected
+    for some_metrics, some_params, some_tags in found:
+        assert 0 < len(some_metrics) + len(some_params) + len(some_tags) <= 1000
+        assert len(some_params) <= 100
+        assert len(some_tags) <= 100
+        assert sum(len(item.value) for item in [*some_params, *some_tags]) < 900_000
+    if not found:
+        assert metrics == params == tags == 0
+    if metrics <= 100 and max(params, tags) <= 10 and length <= 2000:
+        assert len(found) <= 1, "one request for what is short"
 
 
 @given(st.text(max_size=300) | st.text(alphabet="./a_ ", max_size=8))
@@ -1273,6 +1301,22 @@ def test_a_second_delivery_waits_and_a_killed_holder_lets_go(store, project, dat
         holder.send_signal(signal.SIGKILL)
         holder.wait()
     assert deliver(store, root=store.root.parent, uri=database).trials == 1
+
+
+def test_a_run_that_cannot_be_claimed_is_a_problem_and_the_next_is_delivered(store, project, database):
+    stuck = record(begin(store, project, id="a"), trial(0), trial(1))
+    (stuck.path / "delivery.lock").mkdir()
+    record(begin(store, project, id="b"), trial(0))
+    delivery = deliver(store, root=store.root.parent, uri=database)
+    assert (delivery.runs, delivery.trials, delivery.pending) == (1, 1, 3)
+    assert "delivery.lock cannot be locked" in delivery.problem
+
+
+def test_a_run_whose_folder_is_gone_cannot_be_claimed(store, project):
+    folder = begin(store, project)
+    folder.delete()
+    assert claim(folder) is None
+    assert not folder.path.exists()
 
 
 def test_a_lock_that_cannot_be_made_is_told(store):

@@ -6,7 +6,7 @@ import io
 import os
 import pickle
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from operator import is_
 from pathlib import Path
@@ -33,9 +33,10 @@ class Unexplained:
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # skipped by mypy, see pyproject.toml
-    def __init__(self, file: io.BytesIO, reduced: dict[FunctionType, Any]) -> None:
+    def __init__(self, file: io.BytesIO, reduce: Callable[[FunctionType], Any]) -> None:
+        """Reduce: for functions of the harness' own modules."""
         super().__init__(file)
-        self._reduced = reduced
+        self._reduce = reduce
 
     def reducer_override(self, value: Any) -> Any:
         home = type(value).__module__
@@ -47,11 +48,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # skipped by mypy, s
         # pytest rewrites the asserts of conftest.py and experiment files: their functions refer to it
         if isinstance(value, ModuleType) and value.__name__ == "_pytest.assertion.rewrite":
             return Unexplained, ()
-        if not isinstance(value, FunctionType) or value.__globals__.get("__name__") not in _TRAVELLERS:
-            return super().reducer_override(value)
-        if value not in self._reduced:
-            self._reduced[value] = super().reducer_override(value)
-        return self._reduced[value]
+        if isinstance(value, FunctionType) and value.__globals__.get("__name__") in _TRAVELLERS:
+            return self._reduce(value)
+        return super().reducer_override(value)
 
 
 class Dumper:
@@ -67,23 +66,23 @@ class Dumper:
         self._modules: list[Any] = []
         self._travelling: list[ModuleType] = []
         self._reduced: dict[FunctionType, Any] = {}
-        self._globals: dict[int, Any] = {}
+        # One for all of them: it gives functions of one module the same globals.
+        self._reducer = cloudpickle.Pickler(io.BytesIO())
 
     def dumps(self, value: Any) -> bytes:
         """Return the pickle of a model; raise PicklingError that names the attribute that has none."""
         with self._by_value():
             content = io.BytesIO()
-            pickler = _Pickler(content, self._reduced)
-            # Functions of one module share its globals, also those that were reduced for another model.
-            pickler.globals_ref.update(self._globals)
             try:
-                pickler.dump(value)
+                _Pickler(content, self._reduce).dump(value)
             except Exception as error:
                 raise pickle.PicklingError(f"{_culprit(value)} cannot be pickled: {error}") from error
-            finally:
-                own = {id(function.__globals__) for function in self._reduced}
-                self._globals = {key: pickler.globals_ref[key] for key in own}
             return content.getvalue()
+
+    def _reduce(self, function: FunctionType) -> Any:
+        if function not in self._reduced:
+            self._reduced[function] = self._reducer.reducer_override(function)
+        return self._reduced[function]
 
     @contextmanager
     def _by_value(self) -> Iterator[None]:

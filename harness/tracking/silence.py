@@ -7,6 +7,7 @@ around every item. A filter that asks which thread it runs in harms no other.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import warnings
 from typing import Any
@@ -27,6 +28,12 @@ class Silence:
         self._rule: Any = ("ignore", self, Warning, None, 0)
         self._base: list[Any] | None = None
         self._places: dict[int, logging.Filterer] = {}
+
+    pattern = "(?!)"
+    """Matches nothing: who copies filters for other threads or processes (scikit-learn) asks for it."""
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return re.compile, (self.pattern,)
 
     def begin(self) -> None:
         """Be about the thread that calls this."""

@@ -19,5 +19,5 @@ def cores(quota: Path = _QUOTA) -> int:
     try:
         allowed, period = quota.read_text(encoding="ascii").split()
         return max(1, min(count, math.ceil(int(allowed) / int(period))))
-    except (OSError, ValueError):
+    except (OSError, ValueError, ZeroDivisionError):
         return count

@@ -21,7 +21,9 @@ from harness.declarations import (
 )
 from harness.errors import DeclarationError
 from harness.materials import BlockedError, Materials
+from harness.models.pickling import Dumper
 from harness.models.structures import Structures
+from harness.models.threads import Threads
 from harness.pruning import Bar
 from harness.recorder import own_parameters, parameters, trial_record
 from harness.results import TrialRecord
@@ -57,6 +59,8 @@ class Stage:
         self.materials = materials
         self.folder = folder
         self.threads = threads
+        self._threads = Threads(threads)
+        self._dumper = Dumper(settings.root)
         self._structures = Structures()
         self._metrics: dict[Path, Mapping[str, Metric]] = {}
 
@@ -84,11 +88,11 @@ class Stage:
             parameters(item),
             objective_of(item),
             Bench(
-                project=self.settings.root,
+                dumper=self._dumper,
                 run=self.folder,
                 folder=self.folder_of(item),
                 metrics=self.metrics(item.path),
-                threads=self.threads,
+                threads=self._threads,
                 structures=self._structures,
                 bars=item.stash.get(BARS, None),
             ),

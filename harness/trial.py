@@ -18,9 +18,10 @@ from harness.declarations import ExperimentDeclaration
 from harness.errors import EstimatorError, HarnessError, ScoreError, SealedError, StoreError
 from harness.models.estimators import Fit, fit, outputs
 from harness.models.model import Model
-from harness.models.pickling import dumps, loads
+from harness.models.pickling import Dumper, loads
 from harness.models.predictions import Predictions
 from harness.models.structures import Structures
+from harness.models.threads import Threads
 from harness.pruning import Bar, Watcher
 from harness.results import Objective
 from harness.scoring.metrics import Metric, default_objective, objective
@@ -33,13 +34,13 @@ __tracebackhide__ = True
 class Bench:
     """What a trial is given to work with."""
 
-    project: Path
+    dumper: Dumper
     run: Path
     """Folder of the run; files are named relative to it."""
     folder: str
     """Of this trial, relative to the run's."""
     metrics: Mapping[str, Metric]
-    threads: int
+    threads: int | Threads
     structures: Structures | None = None
     """What estimators of this process share of their training rows."""
     bars: Sequence[Bar] | None = None
@@ -318,7 +319,7 @@ class Trial:
 
     def _pickled(self, model: Model) -> bytes:
         try:
-            return dumps(model, self._bench.project)
+            return self._bench.dumper.dumps(model)
         except Exception as error:  # noqa: BLE001  # pickling runs code of every class in the model
             raise EstimatorError(
                 f"the fitted {type(model.estimator).__name__} cannot be kept: {error}",

@@ -304,7 +304,7 @@ def test_an_experiment_that_mlflow_refuses_is_told_once_at_the_end(store, projec
     session.take(trial(0))
     session.take(trial(1))
     session.take(other(0))
-    until(lambda: session.background._scribe._queue.empty())
+    until(session.background._scribe._queue.empty)
     delivery = session.end()
     assert "did not take all of run run-1: MlflowException: no" in delivery.problem
     assert delivery.pending >= 3

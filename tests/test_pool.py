@@ -59,7 +59,8 @@ DEATHS = """
 
 def last(project):
     """The records of the last run's trials, by what stands in brackets."""
-    return {record.id: record for record in runs(Store(project.path / ".harness"))[-1].records().trials}
+    trials = runs(Store(project.path / ".harness"))[-1].records().trials
+    return {record.id or record.experiment: record for record in trials}
 
 
 def test_a_dead_worker_is_an_error_of_its_one_trial_with_the_signal_named(empty_project):
@@ -466,3 +467,51 @@ def test_interrupts_are_not_inherited_by_workers(empty_project):
 
     empty_project.run(workers=2).assert_outcomes(passed=2)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_workers_that_were_not_needed_are_not_waited_for(project):
+    """The contract fails under -x while they collect: they are killed, and the run ends."""
+    conftest = (project.path / "conftest.py").read_text().replace('target="sold"', 'target="slod"')
+    slow = f"import os, time\nif os.getpid() != {os.getpid()}:\n    time.sleep(300)\n"
+    project.write({"conftest.py": slow + conftest})
+
+    result = project.run("-x", workers=2)
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*stopping after 1 failures*"])
+
+
+def test_a_gate_that_fails_under_x_ends_the_run_and_trials_in_flight_are_reported(empty_project):
+    empty_project.write(
+        {
+            "experiment_toy.py": """
+                import time
+                from pathlib import Path
+                from harness import experiment, grid
+                HERE = Path(__file__).parent
+
+                @experiment(maximize="n")
+                def experiment_a(trial): trial.log(n=1)
+
+                def gate_a(experiment_a):
+                    while not (HERE / "begun-1").exists():
+                        time.sleep(0.01)
+                    (HERE / "judged").touch()
+                    assert False
+
+                @grid(n=range(1, 10))
+                def experiment_b(trial, n):
+                    (HERE / f"begun-{n}").touch()
+                    while not (HERE / "judged").exists():
+                        time.sleep(0.01)
+                    time.sleep(0.5)
+                """
+        }
+    )
+
+    result = empty_project.run("-x", workers=2)
+
+    begun = len(list(empty_project.path.glob("begun-*")))
+    assert begun in (1, 2)
+    result.assert_outcomes(passed=1 + begun, failed=1)
+    assert len(last(empty_project)) == 1 + begun

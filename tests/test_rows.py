@@ -3,6 +3,7 @@ import os
 import shutil
 import sqlite3
 import threading
+import uuid
 from contextlib import closing
 
 import pytest
@@ -272,3 +273,13 @@ def test_the_best_is_completed_by_calls_and_keeps_what_it_has(tmp_path, copy):
         "true",
         [("income", "0123456789", "train+validation+test")],
     )
+
+
+@given(st.integers(1, 300))
+def test_ids_are_uuids_in_ascending_order(count):
+    """Random ones would scatter the rows of each run over all pages of the indices."""
+    ids = [*rows._ids(count), *rows._ids(1)]
+    assert ids[:-1] == sorted(set(ids[:-1]))
+    assert len(set(ids)) == count + 1
+    assert {(uuid.UUID(one).version, uuid.UUID(one).hex == one) for one in ids} == {(7, True)}
+    assert ids[-1][:12] >= ids[0][:12]

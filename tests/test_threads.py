@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info
 from xgboost import XGBClassifier
 
+from harness.cores import cores
 from harness.models import threads
 
 GROWTH = """
@@ -45,7 +46,7 @@ for number in 1, 2:
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="counts threads in /proc")
-@pytest.mark.skipif(threads.available() < 2, reason="on one core nothing would use two threads")
+@pytest.mark.skipif(cores() < 2, reason="on one core nothing would use two threads")
 @pytest.mark.parametrize(
     ("module", "kind", "options"),
     [
@@ -89,7 +90,7 @@ with bound(one):
 """
 
 
-@pytest.mark.skipif(threads.available() < 2, reason="on one core nothing would use two threads")
+@pytest.mark.skipif(cores() < 2, reason="on one core nothing would use two threads")
 def test_libraries_that_came_since_are_bounded_too():
     done = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, check=True)
 
@@ -165,12 +166,3 @@ def test_n_jobs_is_given_back_after_an_error():
         raise KeyError
 
     assert estimator.n_jobs is None
-
-
-def test_available_is_what_this_process_may_use(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 3, 5}, raising=False)
-    assert threads.available() == 3
-
-    monkeypatch.delattr(os, "sched_getaffinity")
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert threads.available() == 1

@@ -27,7 +27,7 @@ from harness.data.dataset import Seal
 from harness.declarations import ExperimentDeclaration, MetricDeclaration
 from harness.errors import DeclarationError, EstimatorError, HarnessError, ScoreError, SealedError
 from harness.models.model import Model
-from harness.models.pickling import loads
+from harness.models.pickling import Dumper, loads
 from harness.scoring.metrics import table
 from harness.trial import Bench, Trial
 
@@ -39,7 +39,11 @@ def new(tmp_path):
     def make(*datasets, params=None, maximize=None, minimize=None, metrics=(), threads=1):
         declaration = ExperimentDeclaration(maximize=maximize, minimize=minimize)
         bench = Bench(
-            project=tmp_path, run=tmp_path, folder="trials/x-0000", metrics=table(metrics), threads=threads
+            dumper=Dumper(tmp_path),
+            run=tmp_path,
+            folder="trials/x-0000",
+            metrics=table(metrics),
+            threads=threads,
         )
         return Trial(params or {}, declaration, bench, datasets)
 

@@ -29,7 +29,10 @@ class Column:
 
 def describe(frame: pd.DataFrame) -> dict[Any, Column]:
     """Return what `conform` needs to give other rows the columns of `frame`."""
-    return {name: _column(dtype) for name, dtype in frame.dtypes.items()}
+    dtypes = list(frame.dtypes)
+    plain = {dtype: _column(dtype) for dtype in {dtype for dtype in dtypes if isinstance(dtype, np.dtype)}}
+    columns = (plain[dtype] if isinstance(dtype, np.dtype) else _column(dtype) for dtype in dtypes)
+    return dict(zip(frame.columns, columns, strict=True))
 
 
 def _column(dtype: Any) -> Column:

@@ -121,8 +121,9 @@ def _patience(config: pytest.Config) -> float:
 
 
 def _named(plugins: Iterable[str] | None) -> Iterator[str]:
-    wanted = [name for name in plugins or () if name not in ("harness.plugin", "no:cacheprovider")]
-    for name in (*wanted, "harness.plugin", "no:cacheprovider"):
+    ours = ("harness.plugin", "no:cacheprovider")
+    wanted = [name for name in plugins or () if name not in (*ours, "harness")]  # pytest refuses twins
+    for name in (*wanted, *ours):
         yield from ("-p", name)
 
 

@@ -186,6 +186,8 @@ class Crew:
             case "given back":
                 member.asked = False
                 self._take_back([member.free(node_id) for node_id in message["node_ids"]])
+                if member.held:  # with what takes so long; it would have to give back the same once more
+                    return
             case "refused":
                 member.retired = member.done = True
                 printed = member.process.printed() if message.get("printed") else ""

@@ -37,6 +37,11 @@ class Member:
     """It ends after everything it had to do."""
     thread: threading.Thread | None = None
 
+    @property
+    def used(self) -> bool:
+        """Whether it was ever given a trial."""
+        return bool(self.held) or self.last is not None
+
     def tell(self, message: Mapping[str, Any]) -> None:
         """Send a message; one to a worker that has just died is lost: its listener finds out."""
         try:

@@ -118,10 +118,11 @@ class Pool:
             members = list(self._crew.members)
             self._crew.given_up = self._crew.given_up or now
             self._crew.retire()
-            for member in members if now else ():
-                if not member.ready:
+            for member in members:
+                if not member.used:  # it has no fixtures to tear down
+                    member.done = True
                     member.process.kill()
-                elif member.held:
+                elif now and member.held:
                     member.process.interrupt()
         self._join(members, _GRACE if now else self._timeout)
         with self._lock:

@@ -9,11 +9,12 @@ trial that is out of the ordinary, MLflow's own calls write.
 from __future__ import annotations
 
 import math
+import secrets
 import sqlite3
 import sys
+import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from typing import Self
 
 from harness.tracking.address import sqlite_file
@@ -57,16 +58,17 @@ class Rows:
         if path is None or "?" in uri or not artifacts or artifacts[-1] == "/" or {*artifacts} & {*"?#"}:
             return None
         try:
-            with closing(sqlite3.connect(path, timeout=_PATIENCE)) as connection:
-                known = connection.execute("SELECT version_num FROM alembic_version").fetchall()
-            if known != [(REVISION,)]:
-                return None
             # It is used by one thread after another, never by two at once.
-            return cls(
-                sqlite3.connect(path, timeout=_PATIENCE, check_same_thread=False), experiment, artifacts
-            )
+            connection = sqlite3.connect(path, timeout=_PATIENCE, check_same_thread=False)
         except sqlite3.Error:
             return None
+        try:
+            if connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(REVISION,)]:
+                return cls(connection, experiment, artifacts)
+        except sqlite3.Error:
+            pass
+        connection.close()
+        return None
 
     def takes(self, entry: Entry) -> bool:
         """Whether an entry is one that MLflow would write as it is, without a file or a data set."""
@@ -86,7 +88,7 @@ class Rows:
 
         Raises sqlite3.Error if the database cannot be written.
         """
-        ids = [uuid.uuid4().hex for _ in entries]
+        ids = _ids(len(entries))
         made = list(zip(ids, entries, strict=True))
         points = [point for run_id, entry in made for point in _points(run_id, entry)]
         latest = {(point[0], point[1]): point for point in points}  # steps of a curve are in order
@@ -116,6 +118,17 @@ class Rows:
     def close(self) -> None:
         """Let go of the database."""
         self._connection.close()
+
+
+def _ids(count: int) -> list[str]:
+    """Return new ids for runs, in ascending order: UUIDs of version 7 (RFC 9562).
+
+    MLflow's own are random, so that the rows of every run go to pages all over the indices: the ten
+    thousandth would take four times as long as the first.
+    """
+    head = time.time_ns() // 1_000_000 << 80 | 0x7 << 76
+    numbers = (head | i << 64 | 0b10 << 62 | secrets.randbits(62) for i in range(count))
+    return [uuid.UUID(int=number).hex for number in numbers]
 
 
 def _points(run_id: str, entry: Entry) -> Iterator[_Point]:

@@ -64,6 +64,8 @@ def _sync(root: Path | None, store: Path) -> int:
             f"delivered to {delivery.uri}: {_count(delivery.runs, 'experiment')}, "
             f"{_count(delivery.trials, 'trial')}, {_count(delivery.models, 'model')}"
         )
+    elif delivery.busy and delivery.problem is None:
+        print(f"{_count(delivery.busy, 'run')} left to the processes that are at them")
     elif delivery.problem is None:
         print(f"nothing to deliver: {delivery.uri} has every recorded run")
     if delivery.problem is None:

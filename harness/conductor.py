@@ -136,6 +136,8 @@ class Conductor:
             run.finish(int(exitstatus))
             closing = self._deliver(self._execution, exitstatus)
         except StoreError as error:  # a full disk
+            if self._execution.tracker is not None:
+                self._execution.tracker.abandon()
             closing = [Line(str(error), {"red": True})]
             if exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED

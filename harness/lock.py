@@ -69,7 +69,8 @@ def _held(path: Path, seconds: float | None) -> sqlite3.Connection:
 
 def _begun(path: Path) -> sqlite3.Connection:
     # not SQLite's own waiting: it would not let an interrupt through
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+    # perhaps closed by whichever thread collects garbage
+    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("BEGIN EXCLUSIVE")
     except BaseException:

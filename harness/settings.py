@@ -64,8 +64,9 @@ SERVER = pytest.StashKey[Any]()
 
 
 def here(option: Any) -> bool:
-    """Return whether options ask for trials in this very process: `--workers=1`, or a debugger."""
-    return option.workers == 1 or bool(option.usepdb or option.trace)
+    """Return whether options ask for trials in this very process: `--workers=1`, or to look on."""
+    words = ("usepdb", "trace", "setupshow", "setuponly", "setupplan")
+    return option.workers == 1 or any(getattr(option, word, False) for word in words)
 
 
 def idle(option: Any) -> bool:
@@ -171,7 +172,7 @@ def _seconds(text: str) -> float:
 def _timeout(config: pytest.Config) -> float | None:
     seconds: float | None = config.getoption("trial_timeout")
     if seconds is not None and here(config.option):
-        word = "--workers=1" if config.getoption("workers") == 1 else "--pdb or --trace"
+        word = "--workers=1" if config.getoption("workers") == 1 else "--pdb, --trace or --setup-show"
         raise pytest.UsageError(
             f"--trial-timeout={seconds:g} cannot kill a trial in this process: leave out {word}"
         )

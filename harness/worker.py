@@ -5,9 +5,11 @@ The pool's workers are made of it, and whatever else runs trials away from the p
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gc
 import os
+import pickle
 import queue
 import signal
 import sys
@@ -143,9 +145,20 @@ class _Entry:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
-        for dest, value in self._opening.options.items():
+        for dest in (*self._opening.options, *self._opening.pickled):
             if dest not in self._known and hasattr(config.option, dest):
-                setattr(config.option, dest, value)
+                setattr(config.option, dest, self._value(dest))
+
+    def _value(self, dest: str) -> Any:
+        """Return the value of an option; it may be of a class in a conftest, which is imported by now."""
+        if dest in self._opening.options:
+            return self._opening.options[dest]
+        try:
+            return pickle.loads(base64.b64decode(self._opening.pickled[dest]))
+        except Exception as error:
+            raise pytest.UsageError(
+                f"the value of the option {dest!r} cannot be given to a worker"
+            ) from error
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:

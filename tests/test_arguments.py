@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import pickle
 import sys
+import threading
 
 import pytest
 
@@ -119,18 +122,21 @@ def test_pytest_says_where_a_trial_hangs_before_it_is_killed(config_of, tmp_path
     assert settings_in(found).get("faulthandler_timeout") == wanted
 
 
-def test_options_are_those_that_json_can_carry(config_of):
+def test_options_are_plain_or_pickled(config_of):
     config = config_of("--tb=short")
     config.option.toy = {"a": [1, None]}
     config.option.odd = {1, 2}
     config.option.pair = (1, 2)
+    config.option.lock = threading.Lock()
 
-    found = options(config)
+    found, pickled = options(config)
 
     assert found["tbstyle"] == "short"
     assert found["toy"] == {"a": [1, None]}
-    assert not {"odd", "pair"} & set(found)
-    assert json.loads(json.dumps(found)) == found
+    assert not {"odd", "pair", "lock"} & set(found)
+    assert json.loads(json.dumps([found, pickled])) == [found, pickled]
+    assert [pickle.loads(base64.b64decode(pickled[name])) for name in ("odd", "pair")] == [{1, 2}, (1, 2)]
+    assert pickled["lock"] == ""
 
 
 def test_an_opening_holds_all_that_a_worker_needs(config_of, tmp_path, monkeypatch):

@@ -87,7 +87,7 @@ def answers(crew, member, node_id):
 
 
 def held(member):
-    return [order.node_id for order in member.held]
+    return list(member.held)
 
 
 def hurry(crew):
@@ -143,7 +143,7 @@ def test_short_trials_go_out_ahead_and_the_idle_get_those_of_the_busy():
     assert len(behind) > 5
 
     while second.held:  # does all the others
-        answers(crew, second, second.held[0].node_id)
+        answers(crew, second, held(second)[0])
     assert not second.retired
     assert first.process.told.count("give back") == 1
     crew.hear(first, {"event": "given back", "node_ids": behind[1:]})
@@ -424,7 +424,7 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
     def result(self, data):
         member = self.pick(data, lambda m: m.held)
         if member:
-            answers(self.crew, member, member.held[0].node_id)
+            answers(self.crew, member, held(member)[0])
 
     @rule(data=st.data())
     def give_back(self, data):
@@ -475,7 +475,7 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
                 elif member.asked:
                     self.crew.hear(member, {"event": "given back", "node_ids": held(member)[1:]})
                 elif member.held:
-                    answers(self.crew, member, member.held[0].node_id)
+                    answers(self.crew, member, held(member)[0])
                 elif member.retired:
                     self.crew.hear(member, {"event": "ended"})
                     self.crew.lose(member, 0)

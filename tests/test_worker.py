@@ -132,6 +132,47 @@ def test_a_project_with_everything_is_collected_in_workers_as_here(empty_project
     assert int(server) not in importers
 
 
+OPTIONS = """
+    import datetime, threading
+    import pytest
+    class Level:
+        def __init__(self, text): self.text = text
+    def pytest_addoption(parser):
+        parser.addoption("--day", type=datetime.date.fromisoformat)
+        parser.addoption("--level", type=Level)
+        parser.addoption("--lock", type=lambda text: threading.Lock())
+    @pytest.fixture
+    def given(request):
+        option = request.config.option
+        return f"{option.day:%d.%m.%Y} {option.level.text}"
+    """
+
+
+@pytest.mark.parametrize("more", [[], ["--lock=x"]], ids=["", "lock"])
+def test_options_that_json_has_no_word_for_travel_or_the_trials_stay_here(empty_project, more):
+    empty_project.write(
+        {
+            "conftest.py": OPTIONS,
+            "experiment_toy.py": """
+                import os
+                from harness import grid
+                @grid(n=[1, 2])
+                def experiment_toy(trial, n, given):
+                    assert given == "24.12.2026 high"
+                    trial.log(pid=os.getpid())
+                """,
+        }
+    )
+
+    result = empty_project.run("--day=2026-12-24", "--level=high", *more, workers=2)
+
+    result.assert_outcomes(passed=2, warnings=len(more))
+    here = {record.logged["pid"] == os.getpid() for record in records(empty_project).values()}
+    assert here == {bool(more)}
+    if more:
+        result.stdout.fnmatch_lines(["*the value of the option 'lock' cannot be given to a worker*"])
+
+
 SHARED = """
     import os, pytest
     from harness import grid

@@ -49,6 +49,8 @@ def force(pytester, monkeypatch):
         (["--workers=1", "--threads=3"], 20, 8, None, 3),
         (["--pdb"], 20, 8, None, 8),
         (["--trace", "--workers=4"], 20, 8, None, 8),
+        (["--setup-show"], 20, 8, None, 8),
+        (["--setup-plan"], 20, 8, None, 8),
     ],
 )
 def test_workers_and_threads_share_the_cores(force, words, trials, cores, workers, threads):

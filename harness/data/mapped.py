@@ -7,12 +7,14 @@ import os
 import pickle
 import weakref
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 _NUMBERS = "biufc"
 _PARTS = ("data", "indices", "indptr")
@@ -31,6 +33,8 @@ class Mapped:
 
     def copy(self) -> csr_matrix:
         """Return the matrix, to be changed as its owner likes."""
+        from scipy.sparse import csr_matrix
+
         data, indices, indptr = (part.private() for part in self._parts)
         matrix = csr_matrix(self.shape, dtype=data.dtype)
         matrix.data, matrix.indices, matrix.indptr = data, indices, indptr  # as they are: with their dtypes
@@ -59,6 +63,8 @@ def write(folder: Path, name: str, X: Any) -> None:
     Raises OSError; pickling values of any class may raise anything.
     """
     if not isinstance(X, pd.DataFrame):
+        from scipy.sparse import csr_matrix
+
         X = csr_matrix((X.data, X.indices, X.indptr), shape=X.shape)  # as a copy of it has its indices
         for part in _PARTS:
             np.save(_array(folder, f"{name}.{part}"), getattr(X, part), allow_pickle=False)

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 from harness.data.consistency import check, names, shares
 from harness.data.keys import hashes
 from harness.data.labels import counted, encode, quote
 from harness.declarations import DatasetDeclaration
 from harness.errors import DataError, DeclarationError
+from harness.scikit import model_selection
 
 __all__ = ["Partition", "check", "divide", "shares"]
 __tracebackhide__ = True
@@ -80,7 +80,9 @@ def _by_chance(
         chosen = None if strata is None else strata[rest]
         if chosen is not None:
             _needs_strata(frame[column].iloc[rest], chosen, part, size, declaration)
-        rest, taken = train_test_split(rest, test_size=size, random_state=seed, stratify=chosen)
+        rest, taken = model_selection.train_test_split(
+            rest, test_size=size, random_state=seed, stratify=chosen
+        )
         parts.append(taken)
     return Partition(train=rest, validation=parts[1], test=parts[0])
 
@@ -93,7 +95,9 @@ def _by_group(frame: pd.DataFrame, declaration: DatasetDeclaration) -> Partition
     rest = np.arange(len(frame), dtype=np.int64)
     parts = []
     for size in (n_test, n_validation):
-        splitter = GroupShuffleSplit(n_splits=1, test_size=size, random_state=int(declaration.seed))
+        splitter = model_selection.GroupShuffleSplit(
+            n_splits=1, test_size=size, random_state=int(declaration.seed)
+        )
         kept, taken = next(splitter.split(rest, groups=groups[rest]))
         parts.append(rest[taken])
         rest = rest[kept]

@@ -9,8 +9,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from sklearn.utils import get_tags
-
 from harness.data.dataset import Dataset, Split
 from harness.errors import EstimatorError
 from harness.models.boosters import Watch, curves_of, stops_early, validation, watchable, watched
@@ -19,6 +17,7 @@ from harness.models.predictions import OutputError, Predictions, library, safely
 from harness.models.predictions import outputs as raw_outputs
 from harness.models.structures import Structures
 from harness.models.threads import Threads, bound
+from harness.scikit import utils
 
 __all__ = ["Fit", "Structures", "Threads", "Watch", "check", "fit", "outputs"]
 
@@ -166,7 +165,7 @@ def _needs(estimator: Any, method: str) -> None:
 
 def _kind(estimator: Any) -> str | None:
     try:
-        kind = get_tags(estimator).estimator_type
+        kind = utils.get_tags(estimator).estimator_type
     except (AttributeError, TypeError):  # not made with scikit-learn's base classes
         kind = getattr(estimator, "_estimator_type", None)
     return kind if isinstance(kind, str) else None

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sklearn.base import clone
 
 from harness.data.dataset import Dataset
 from harness.declarations import FeaturesDeclaration
@@ -22,6 +21,7 @@ from harness.models.model import Step, container
 from harness.models.pickling import dumps
 from harness.models.predictions import OutputError
 from harness.models.threads import bound
+from harness.scikit import base
 
 __tracebackhide__ = True
 
@@ -140,7 +140,7 @@ def _check(declaration: FeaturesDeclaration, transformer: Any) -> None:
 
 def _unfitted(declaration: FeaturesDeclaration, transformer: Any) -> Any:
     try:
-        return clone(transformer, safe=False)
+        return base.clone(transformer, safe=False)
     except Exception as error:
         raise FeaturesError(
             f"features {declaration.name!r} ({declaration.place}) returned a {type(transformer).__name__}, "

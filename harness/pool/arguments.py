@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import pickle
 import secrets
 import sys
 from collections.abc import Iterable, Iterator
@@ -50,6 +52,7 @@ def opening(
     environment = limited(threads)
     for name in ("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST"):
         environment.pop(name, None)
+    plain, pickled = options(config)
     temporary = base(config, instead=run / "tmp") / f"worker-{secrets.token_hex(4)}"
     return Opening(
         arguments=arguments(config, files, temporary=temporary, timeout=timeout),
@@ -57,7 +60,8 @@ def opening(
         environment=environment,
         path=[str(path) for path in sys.path],
         command=sys.argv,
-        options=options(config),
+        options=plain,
+        pickled=pickled,
         run=str(run),
         threads=threads,
     )
@@ -92,16 +96,22 @@ def arguments(
     ]
 
 
-def options(config: pytest.Config) -> dict[str, Any]:
-    """Return every option that JSON can carry, by dest."""
-    found = {}
+def options(config: pytest.Config) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return every option by dest: those that JSON can carry, and pickles of the others."""
+    plain: dict[str, Any] = {}
+    pickled: dict[str, str] = {}
     for name, value in vars(config.option).items():
         try:
             if json.loads(json.dumps(value)) == value:
-                found[name] = value
+                plain[name] = value
+                continue
         except (TypeError, ValueError):
-            continue
-    return found
+            pass
+        try:
+            pickled[name] = base64.b64encode(pickle.dumps(value)).decode()
+        except Exception:  # noqa: BLE001  # pickling runs code of the value's class
+            pickled[name] = ""
+    return plain, pickled
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -80,7 +80,7 @@ class Crew:
 
     def coming(self, node_id: str) -> bool:
         """Return whether a trial runs, or will run."""
-        held = any(member.holds(node_id) for member in self.members)
+        held = any(node_id in member.held for member in self.members)
         return held or (node_id in self._pending and not self.halted)
 
     @property
@@ -226,10 +226,10 @@ class Crew:
         if self.given_up:
             return
         if member.held:
-            lost = member.held.popleft().node_id
+            lost, _ = member.held.popitem(last=False)
             answer = self._host.died(lost, self._reason(member, status), crash(member.process.printed()))
             self._keep(lost, answer)
-            self._take_back(member.held)
+            self._take_back(member.held.values())
         elif not member.retired:
             self._stillborn += 1
         elif not member.done and member.last is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,8 +19,8 @@ class Member:
 
     process: Process
     born: float = field(default_factory=time.monotonic)
-    held: deque[Order] = field(default_factory=deque)
-    """Trials that it was given and has not answered, in order; it runs the first of them."""
+    held: OrderedDict[str, Order] = field(default_factory=OrderedDict)
+    """Trials that it was given and has not answered, by node id in order; it runs the first of them."""
     since: float = 0.0
     """When it began with the first of them, as near as is known."""
     last: str | None = None
@@ -49,25 +49,18 @@ class Member:
         except (OSError, ValueError):
             return
 
-    def holds(self, node_id: str) -> bool:
-        """Return whether it was given a trial that it has not answered."""
-        return any(order.node_id == node_id for order in self.held)
-
     def give(self, orders: Sequence[Order]) -> None:
         """Hand out trials to it."""
         if not self.held:
             self.since = time.monotonic()
-        self.held.extend(orders)
+        self.held.update((order.node_id, order) for order in orders)
         self.tell({"do": "run", "orders": [order.to_json() for order in orders]})
 
     def free(self, node_id: str) -> Order:
         """Take a trial from it, answered or not begun."""
-        if self.held[0].node_id == node_id:
+        if node_id == next(iter(self.held)):
             self.since = time.monotonic()  # with the next one
-            return self.held.popleft()
-        order = next(order for order in self.held if order.node_id == node_id)
-        self.held.remove(order)
-        return order
+        return self.held.pop(node_id)
 
     def retire(self) -> None:
         """Let it tear down what its trials shared, and end."""

@@ -25,7 +25,9 @@ class Opening(JsonRecord):
     command: Sequence[str]
     """sys.argv, which the project's code may read."""
     options: Mapping[str, Any]
-    """By dest; the worker takes those that neither pytest nor the harness has declared."""
+    """By dest; the worker takes those that pytest has not declared itself."""
+    pickled: Mapping[str, str]
+    """Options whose values JSON has no word for: as pickles, in base 64; an empty text if that cannot be."""
     run: str
     """Folder of the run, for the files of trials."""
     threads: int

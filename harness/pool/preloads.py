@@ -8,6 +8,8 @@ from pathlib import Path
 
 from harness.imports import Import, Imports
 
+_FOR_DATA = ("sklearn.metrics", "scipy.sparse")
+"""What the harness itself imports when it meets data."""
 _FILES = 500
 """To read; the more there are, the less it helps to have the modules of all of them."""
 
@@ -35,6 +37,8 @@ def installed(files: Iterable[Path]) -> list[str]:
     named: dict[str, None] = {}
     for path in waiting:  # which grows
         for imported in _imported(path):
+            if imported.module == "harness" and imported.name in ("", "dataset", "features"):
+                named.update(dict.fromkeys(_FOR_DATA))
             found = imports.find(imported, path)
             if found.library is not None and imported.module:
                 named[imported.module] = None

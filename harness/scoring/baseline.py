@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from harness.models.model import outputs
+from harness.scikit import dummy
 from harness.scoring.metrics import Metric
 from harness.scoring.scores import Scores
 
@@ -26,10 +26,12 @@ def baseline(dataset: Dataset, metrics: Mapping[str, Metric]) -> Scores:
     """
     train, validation = dataset.train, dataset.validation
     classes = dataset.classes
-    dummy = DummyRegressor(strategy="mean") if classes is None else DummyClassifier(strategy="prior")
-    # The Dummy looks only at the number of rows.
-    dummy.fit(np.zeros((len(train.y), 1)), train.y, sample_weight=train.weight)
-    predictions = outputs(
-        dummy, np.zeros((len(validation.y), 1)), dataset.task, None if classes is None else len(classes)
+    found = (
+        dummy.DummyRegressor(strategy="mean") if classes is None else dummy.DummyClassifier(strategy="prior")
     )
-    return Scores.of(dataset, "validation", predictions, metrics, model=type(dummy).__name__)
+    # The Dummy looks only at the number of rows.
+    found.fit(np.zeros((len(train.y), 1)), train.y, sample_weight=train.weight)
+    predictions = outputs(
+        found, np.zeros((len(validation.y), 1)), dataset.task, None if classes is None else len(classes)
+    )
+    return Scores.of(dataset, "validation", predictions, metrics, model=type(found).__name__)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pandas import DataFrame
-from sklearn.metrics import precision_recall_fscore_support
 
 from harness.models.model import Predictions
+from harness.scikit import metrics as sk
 
 __tracebackhide__ = True
 
@@ -64,7 +64,7 @@ class Evidence:
     @cached_property
     def precision_recall_f1(self) -> tuple[float, float, float]:
         """Three metrics from one pass; for many classes the mean over those that occur in these rows."""
-        precision, recall, f1, _ = precision_recall_fscore_support(
+        precision, recall, f1, _ = sk.precision_recall_fscore_support(
             self.truth,
             self.answer,
             average="binary" if self.n_classes == 2 else "macro",

@@ -10,10 +10,10 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
-import sklearn
 from numpy.typing import NDArray
-from sklearn import metrics as sk
 
+from harness.scikit import metrics as sk
+from harness.scikit import sklearn
 from harness.scoring.evidence import Evidence
 
 __tracebackhide__ = True

@@ -15,8 +15,8 @@ from harness.backends.base import Backend
 from harness.backends.local import InProcess
 from harness.cores import cores
 from harness.pool.arguments import opening
-from harness.pool.crew import Host
 from harness.pool.forked import ForkServer
+from harness.pool.host import Host
 from harness.pool.pool import Pool
 from harness.pool.processes import Launcher, limited
 from harness.pool.spawned import Spawn

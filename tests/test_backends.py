@@ -234,7 +234,7 @@ def use(backend, monkeypatch):
             backend.host = host
             return backend
 
-        return Workforce("20260101T000000-00000000", 1, made)
+        return Workforce(run_id="20260101T000000-00000000", threads=1, elsewhere=True, backend=made)
 
     monkeypatch.setattr(harness.execution, "workforce", force)
 

@@ -227,6 +227,8 @@ def test_a_function_of_a_library_counts_by_its_name_whatever_it_holds(tmp_path, 
         "@functools.partial(guarded, lock=threading.Lock())\ndef work(x): ...\n"
     )
     monkeypatch.syspath_prepend(site)
+    monkeypatch.setitem(sys.modules, "toy_locked", None)  # so that it is gone after the test
+    del sys.modules["toy_locked"]
     import toy_locked
 
     monkeypatch.delitem(sys.modules, "toy_locked", raising=False)

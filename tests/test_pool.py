@@ -224,13 +224,13 @@ def test_a_trial_that_hangs_is_killed_and_says_where(empty_project):
     empty_project.write(
         {
             "experiment_hanging.py": """
-                import ctypes, time
+                import itertools, time
                 from harness import experiment, grid
 
                 def wait(): time.sleep(100)
                 def spin():
                     while True: pass
-                def hold(): ctypes.PyDLL(None).sleep(100)
+                def hold(): sum(itertools.repeat(0))
 
                 @experiment(maximize="n")
                 @grid(how=["wait", "no", "spin", "nor this", "hold"])

@@ -198,7 +198,7 @@ def test_killing_and_interrupting_reach_the_worker(serve):
     sleeper, spinner, unborn = server.launch(), server.launch(), server.launch()
     assert ask(sleeper, "found = 1") == ask(spinner, "found = 1") == 1
     sleeper.channel.send("import time; time.sleep(100)")
-    spinner.channel.send("import ctypes; ctypes.PyDLL(None).sleep(100)")
+    spinner.channel.send("import itertools; sum(itertools.repeat(0))")
 
     sleeper.interrupt()
     spinner.kill()
@@ -212,7 +212,7 @@ def test_killing_and_interrupting_reach_the_worker(serve):
         worker.interrupt()
 
 
-@pytest.mark.parametrize("busy", ["", "import ctypes; ctypes.PyDLL(None).sleep(100)"], ids=["idle", "busy"])
+@pytest.mark.parametrize("busy", ["", "import itertools; sum(itertools.repeat(0))"], ids=["idle", "busy"])
 def test_closing_ends_everybody(serve, busy):
     server = serve()
     workers = [server.launch() for _ in range(2)]

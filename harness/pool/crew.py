@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from harness.pool.endings import crash, ended
+from harness.pool.host import Host
 from harness.pool.member import Member
 from harness.pool.messages import Answer, Order
 from harness.pool.schedule import Pace, share
@@ -18,28 +19,6 @@ _CHILDHOOD = 120.0
 """Seconds after which nobody waits any longer for the first worker to have collected."""
 _MARGIN = 0.5
 """Seconds that a trial is late before it is killed: its worker says meanwhile where it hangs."""
-
-
-class Host(Protocol):
-    """Who is told what happens to trials."""
-
-    def assign(self, node_id: str) -> Order:
-        """Return the order of a trial that is about to start; asked once for each."""
-
-    def arrived(self, node_id: str, answer: Answer) -> None:
-        """Take in what a trial gave, at once: pytest sees it later, in declared order."""
-
-    def spoilt(self, node_id: str, answer: Answer) -> None:
-        """Take in that what the trial shared with others failed at its end, after the trial's answer."""
-
-    def died(self, node_id: str, reason: str, printed: str) -> Answer:
-        """Return what stands for a trial whose worker died."""
-
-    def fell(self, node_id: str, reason: str, printed: str) -> Answer:
-        """Return what stands for the death of a worker after its last trial: its fixtures did not end."""
-
-    def exited(self, node_id: str, reason: str, code: int | None) -> None:
-        """Learn that a trial called `pytest.exit`."""
 
 
 class Crew:

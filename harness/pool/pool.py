@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.pool.crew import Crew, Host
+from harness.pool.crew import Crew
+from harness.pool.host import Host
 from harness.pool.member import Member
 from harness.pool.messages import Answer, Opening
 from harness.pool.processes import Launcher

@@ -40,7 +40,7 @@ def run(project: Path, folder: Path) -> dict[str, float]:
         "PHASES_STARTED": str(time.time()),
         "PYTHONPATH": str(Path(__file__).parent),
     }
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "clock", "experiments/"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "clock", "--workers=1", "experiments/"]
     subprocess.run(command, cwd=project, env=environment, check=True, stdout=subprocess.DEVNULL)
     return json.loads(report.read_text())
 

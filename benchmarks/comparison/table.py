@@ -20,9 +20,9 @@ wall s: whole process, from start to exit, median (lowest–highest). ratio: wal
 time of the first runner by that of this one, of each pair of runs. CPU s: of
 all processes. MB: highest sum of their PSS, sampled.
 The harness starts without a store and without mlflow.db; its time includes
-checking the data, splitting and storing it, 8 scores of training and of
-validation rows a trial, kept models, and MLflow unless "no tracking". The
-others are given the split and compute one score.
+checking the data, splitting and storing it, 8 scores of the validation rows a
+trial, kept models, and MLflow unless "no tracking". The others are given the
+split and compute one score.
 """
 
 

@@ -157,7 +157,7 @@ def runners(options: Sequence[str] = ()) -> Mapping[str, Runner]:
         "joblib": Script("joblib loop", "joblib_loop.py", "joblib"),
         "gridsearch": Script("GridSearchCV", "grid_search.py", "sklearn"),
         "gridsearch-mlflow": Script("GridSearchCV+MLflow", "grid_search_mlflow.py", "mlflow"),
-        "gridsearch-mlflow-all": Script("… all 16 scores", "grid_search_mlflow.py", "mlflow", ("all",)),
+        "gridsearch-mlflow-all": Script("… all 8 scores", "grid_search_mlflow.py", "mlflow", ("all",)),
         "optuna": Script("Optuna GridSampler", "optuna_grid.py", "optuna"),
         "ray": Script("Ray Tune", "ray_tune.py", "ray"),
         "ray-reuse": Script("Ray Tune, reuse", "ray_tune.py", "ray", ("reuse",)),

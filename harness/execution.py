@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import atexit
+import gc
 import itertools
 import warnings
 from collections.abc import Generator, Mapping
@@ -73,6 +75,8 @@ class Execution:
         if SERVER in self._config.stash and not gc.get_freeze_count():
             gc.freeze()  # modules and items stay: no collection needs to look at them
         self.backend.boot(len(self._elsewhere))
+        # Or the interpreter would look for cycles in all that was imported before it ends: half a second.
+        atexit.register(gc.freeze)
         return self
 
     def __exit__(

@@ -263,7 +263,8 @@ def test_the_fresh_process_of_a_user_shows_the_values_too(empty_project):
 def test_the_interpreter_looks_for_no_cycles_at_its_end(project):
     """It takes half a second where MLflow, pandas and scikit-learn were imported."""
     with (project.path / "conftest.py").open("a") as file:
-        file.write("\nimport atexit, gc\natexit.register(lambda: print('FROZEN', gc.get_freeze_count() > 0))\n")
+        file.write("\nimport atexit, gc\n")
+        file.write("atexit.register(lambda: print('FROZEN', gc.get_freeze_count() > 0))\n")
 
     result = project.run_apart("experiments")
 

@@ -120,17 +120,17 @@ class Performer:
 
     def _stage(self) -> Stage:
         settings = self.config.stash[SETTINGS]
+        folder, threads = Path(self._opening.run), self._opening.threads
         materials = Materials(
             store=Store(settings.store),
             project=settings.root,
             expectations=settings.expectations,
             examples=settings.examples,
             base_seed=settings.seed,
+            shelf=Store(folder),
+            threads=threads,
         )
-        folder = Path(self._opening.run)
-        return Stage(
-            settings, self.catalogue, materials=materials, folder=folder, threads=self._opening.threads
-        )
+        return Stage(settings, self.catalogue, materials=materials, folder=folder, threads=threads)
 
     def _obey(self, order: Order, item: pytest.Item | None) -> None:
         if item is None:

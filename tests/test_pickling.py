@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from toys import people, toy
 
+from harness.models.columns import Column
 from harness.models.model import Model, Step, dumps, loads
 from harness.models.pickling import Dumper
 
@@ -296,3 +297,21 @@ def test_a_module_that_took_the_place_of_another_is_pickled_by_value(project, mo
 
     monkeypatch.delitem(sys.modules, "fresh")
     assert loads(content)(2) == 4
+
+
+def test_the_harness_own_classes_stay_themselves_though_another_process_made_the_pickle(tmp_path):
+    """Their copies would show frames of the harness in the traceback of a gate."""
+    code = """
+import sys, pathlib
+from harness.models.columns import Column
+from harness.models.model import Model
+from harness.models.pickling import dumps
+model = Model({"x": Column("float64")}, (), None, "regression", None)
+sys.stdout.buffer.write(dumps(model, pathlib.Path.cwd()))
+"""
+    made = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=True)
+
+    found = loads(made.stdout)
+
+    assert type(found) is Model
+    assert type(found.columns["x"]) is Column

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import gc
 import itertools
 import warnings
@@ -72,10 +71,9 @@ class Execution:
         self._config.pluginmanager.register(self.staging, "harness-staging")
         self._config.pluginmanager.register(self, "harness-execution")
         if SERVER in self._config.stash and not gc.get_freeze_count():
-            gc.freeze()  # modules and items stay: no collection needs to look at them
+            # Modules and items stay: no collection needs to look at them, nor Python when it ends.
+            gc.freeze()
         self.backend.boot(len(self._elsewhere))
-        # Or the interpreter would look for cycles in all that was imported before it ends: half a second.
-        atexit.register(gc.freeze)
         return self
 
     def __exit__(

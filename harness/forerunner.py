@@ -30,16 +30,18 @@ def forerun(config: pytest.Config) -> None:
     if not files:
         return
     from harness.pool.forked import ForkServer
-    from harness.pool.preloads import conftests, installed
+    from harness.pool.preloads import conftests, preloads
     from harness.pool.processes import limited
 
-    modules = installed([*conftests(files, config.rootpath), *files])
+    if gc.get_freeze_count():  # by an earlier run in this process, or else what that left would stay
+        gc.unfreeze()
+        gc.collect()
+    found = preloads([*conftests(files, config.rootpath), *files])
+    environment = {**limited(option.threads or max(1, cores() // count)), **found.environment}
     try:
-        config.stash[SERVER] = ForkServer(modules, limited(option.threads or max(1, cores() // count)))
+        config.stash[SERVER] = ForkServer(found.modules, environment)
     except OSError:  # no process can be started: told when a worker is needed
         return
-    # Frozen when items run. Cleaned up after pytest's last collections, which need not look at it all.
-    config.add_cleanup(gc.unfreeze)
 
 
 def _places(config: pytest.Config) -> list[Path]:

@@ -138,10 +138,10 @@ class Roster:
 
     def keep(self, payload: Mapping[str, Any]) -> None:
         """Keep a packed record; end the session if the store cannot take it."""
+        if payload.get("kind") == "trial" and not payload.get("fingerprint"):
+            fingerprint = self._resumption.fingerprint(self._items[payload["node_id"]])
+            payload = {**payload, "fingerprint": fingerprint}
         record = unpack(payload)
-        if isinstance(record, TrialRecord) and not record.fingerprint:
-            fingerprint = self._resumption.fingerprint(self._items[record.node_id])
-            record = dataclasses.replace(record, fingerprint=fingerprint)
         if record is None:  # of another version of the harness
             return
         try:

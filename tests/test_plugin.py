@@ -258,14 +258,3 @@ def test_the_fresh_process_of_a_user_shows_the_values_too(empty_project):
     result = empty_project.run_apart("experiments", "-k", "gate_score or experiment_score")
 
     result.stdout.fnmatch_lines(["E       assert 0.85 >= 0.86", "E       assert 0.85 >= 0.87"])
-
-
-def test_the_interpreter_looks_for_no_cycles_at_its_end(project):
-    """It takes half a second where MLflow, pandas and scikit-learn were imported."""
-    with (project.path / "conftest.py").open("a") as file:
-        file.write("\nimport atexit, gc\n")
-        file.write("atexit.register(lambda: print('FROZEN', gc.get_freeze_count() > 0))\n")
-
-    result = project.run_apart("experiments")
-
-    result.stdout.fnmatch_lines(["FROZEN True"])

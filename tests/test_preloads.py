@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
 
 from harness.forerunner import experiment_files
-from harness.pool.preloads import conftests, installed
+from harness.pool.preloads import conftests, preloads
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ if True:
         }
     )
 
-    found = installed([folder / "experiment_a.py"])
+    found = preloads([folder / "experiment_a.py"]).modules
 
     known = [name for name in found if not name.startswith("no_such")]
     assert known == ["numpy", "sklearn.linear_model", "sklearn.ensemble", "xgboost", "lightgbm", "pandas"]
@@ -74,7 +75,7 @@ def test_files_of_the_project_lead_on_and_are_not_named(project):
         }
     )
 
-    found = installed([folder / "conftest.py", folder / "experiment_a.py"])
+    found = preloads([folder / "conftest.py", folder / "experiment_a.py"]).modules
 
     assert set(found) - {"yaml_of_nobody"} == {
         "threadpoolctl",
@@ -90,7 +91,7 @@ def test_files_that_cannot_be_read_are_left_out(project):
     (folder / "experiment_c.py").write_bytes(b"\xff\xfe\x00import numpy")
 
     names = ("experiment_a.py", "experiment_c.py", "missing.py", "experiment_b.py")
-    assert installed([folder / name for name in names]) == ["numpy"]
+    assert preloads([folder / name for name in names]).modules == ("numpy",)
 
 
 def test_experiment_files_are_found_as_pytest_meets_them(project):
@@ -134,3 +135,76 @@ def test_conftests_are_those_above_the_files_within_the_project(project):
     found = conftests(files, folder / "in")
 
     assert found == [folder / "in/conftest.py", folder / "in/a/conftest.py"]
+
+
+def test_who_works_with_data_will_need_scikit_learns_metrics(project):
+    folder = project(
+        {
+            "conftest.py": "from harness import dataset, features\n",
+            "whole.py": "import harness\n",
+            "none.py": "from harness import experiment, grid\nimport numpy\n",
+        }
+    )
+
+    assert preloads([folder / "conftest.py"]).modules == ("sklearn.metrics", "scipy.sparse")
+    assert preloads([folder / "whole.py"]).modules == ("sklearn.metrics", "scipy.sparse")
+    assert preloads([folder / "none.py"]).modules == ("numpy",)
+
+
+@pytest.mark.parametrize(
+    ("source", "environment"),
+    [
+        ("os.environ['A'] = 'b'\nos.environ['C'] = ''", {"A": "b", "C": ""}),
+        ("from os import environ\nenviron['A'] = 'b'", {"A": "b"}),
+        ("x = os.environ['A']\ny = os.environ.get('B')\nz = {**os.environ}\nif 'A' in os.environ: pass", {}),
+        ("def f():\n    os.environ['A'] = g()\n    os.putenv('A', 'b')", {}),
+        ("class K:\n    def f(self): load_dotenv()", {}),
+        ("def pytest_configure():\n    os.environ['A'] = 'b'", None),
+        ("h = lambda: os.environ.update(A='b')", {}),
+        ("os.environ['A'] = str(1)", None),
+        ("os.environ[name()] = 'b'", None),
+        ("if x:\n    os.environ['A'] = 'b'", None),
+        ("try:\n    pass\nfinally:\n    os.environ.setdefault('A', 'b')", None),
+        ("class K:\n    os.environ['A'] = 'b'", None),
+        ("os.environ.update(A='b')", None),
+        ("os.environ |= {'A': 'b'}", None),
+        ("del os.environ['A']", None),
+        ("os.environ.pop('A')", None),
+        ("os.putenv('A', 'b')", None),
+        ("import dotenv\ndotenv.load_dotenv()", None),
+        ("[os.environ.pop(n) for n in 'ab']", None),
+    ],
+)
+def test_variables_that_the_project_sets_are_there_before_or_nothing_is_imported(
+    project, source, environment
+):
+    folder = project(
+        {"experiment_a.py": "import helper_toy\nimport numpy\n", "helper_toy.py": f"import os\n{source}\n"}
+    )
+
+    found = preloads([folder / "experiment_a.py"])
+
+    assert found.environment == (environment or {})
+    assert ("numpy" in found.modules) is (environment is not None)
+
+
+@pytest.mark.parametrize("value", ["'on'", "''.join('on')"], ids=["plain", "computed"])
+def test_a_library_finds_in_workers_the_variables_that_it_finds_here(empty_project, monkeypatch, value):
+    """It looks at them once, when it is imported: in the server, long before the project is."""
+    library = empty_project.path / "venv/site-packages"
+    empty_project.write(
+        {
+            "venv/site-packages/toy_library.py": "import os\nMODE = os.environ.get('TOY_MODE', 'off')\n",
+            "conftest.py": f"import os\nos.environ['TOY_MODE'] = {value}\nimport toy_library\n",
+            "experiment_a.py": """
+                from harness import grid
+                from toy_library import MODE
+                @grid(n=[1, 2])
+                def experiment_a(trial, n): assert MODE == "on"
+                def gate_a(experiment_a): assert MODE == "on"
+                """,
+        }
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(library), os.environ.get("PYTHONPATH", "")]))
+
+    empty_project.run_apart("--ignore=venv", workers=2).assert_outcomes(passed=3)

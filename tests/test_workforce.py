@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import weakref
 from types import SimpleNamespace
 
 import pytest
@@ -137,3 +139,26 @@ def test_estimators_score_the_same_in_workers_as_here_to_the_last_digit(project)
     here, there = found
     assert len(here) == 12
     assert there == here
+
+
+def test_what_a_run_has_left_in_this_process_is_collected_by_the_next(empty_project):
+    """While items run no collection looks at what was there before; it must not stay for ever."""
+
+    class Cycle:
+        def __init__(self):
+            self.me = self
+
+    empty_project.write({"experiment_a.py": "def experiment_a(trial): pass\ndef experiment_b(trial): pass\n"})
+    kept = Cycle()
+    left = weakref.ref(kept)
+    empty_project.run(workers=2).assert_outcomes(passed=2)
+    assert gc.get_freeze_count() > 10_000
+    del kept
+    gc.collect()
+    frozen = left() is not None
+
+    empty_project.run("--collect-only", workers=2)
+    empty_project.run(workers=2).assert_outcomes(passed=2)
+
+    assert frozen
+    assert left() is None

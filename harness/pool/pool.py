@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -49,7 +50,10 @@ class Pool:
         # Ctrl-C may come at any moment: `with` on this lock stands it, a Condition's would not.
         self._lock = threading.RLock()
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
-        """Rung whenever something has changed, for the one who waits."""
+        """Rung for the one who waits."""
+        self._over: Callable[[], bool] | None = None
+        """Whether somebody who waits need not any longer; None: nobody waits."""
+        self._next_look = 0.0
         self._place: dict[str, int] = {}
         self._fault: BaseException | None = None
 
@@ -74,16 +78,14 @@ class Pool:
 
         Raises LookupError if it was not started, and will not be, for the run was halted.
         """
-        while True:
-            with self._lock:
-                self._check()
-                if node_id in self._crew.answers:
-                    return self._crew.answers.pop(node_id)
-                if not self._crew.coming(node_id):
-                    if self._crew.halted and node_id not in self._crew.here:
-                        raise LookupError(node_id)
-                    return None
-            self._wait()
+        crew = self._crew
+        self._wait(lambda: node_id in crew.answers or not crew.coming(node_id))
+        with self._lock:
+            if node_id in crew.answers:
+                return crew.answers.pop(node_id)
+            if crew.halted and node_id not in crew.here:
+                raise LookupError(node_id)
+            return None
 
     def late(self) -> list[tuple[str, Answer]]:
         """Return what came of trials after their answers: faults in tearing down what several shared."""
@@ -95,17 +97,12 @@ class Pool:
         """Start nothing more; what runs may finish."""
         with self._lock:
             self._crew.halt()
-        self._bell.put(None)
+            self._ring()
 
     def rest(self) -> Iterator[tuple[str, Answer]]:
         """Halt; yield the answers of trials that were in flight, or that nobody asked for."""
         self.halt()
-        while True:
-            with self._lock:
-                if self._crew.given_up or not self._crew.busy:
-                    break
-                self._check()
-            self._wait()
+        self._wait(lambda: self._crew.given_up or not self._crew.busy)
         answers = self._crew.answers
         for node_id in sorted(answers, key=lambda known: self._place.get(known, 0)):
             yield node_id, answers.pop(node_id)
@@ -143,17 +140,29 @@ class Pool:
                     return
                 member.thread.join(_BLINK if end is None else min(_BLINK, max(end - time.monotonic(), 0)))
 
-    def _check(self) -> None:
-        """Look at the clock; raise the harness' own mistake that a thread of the pool met."""
-        if self._fault is not None:
-            raise self._fault
-        self._crew.watch()
-
-    def _wait(self) -> None:
+    def _wait(self, over: Callable[[], bool]) -> None:
+        """Wait until `over`, looking at the clock; raise the harness' own mistake that a thread has met."""
         try:
-            self._bell.get(timeout=_BLINK)
-        except queue.Empty:
-            return
+            while True:
+                with self._lock:
+                    if over():
+                        return
+                    if self._fault is not None:
+                        raise self._fault
+                    self._over = over
+                    now = time.monotonic()
+                    if now >= self._next_look:
+                        self._next_look = now + _BLINK
+                        self._crew.watch()
+                with contextlib.suppress(queue.Empty):
+                    self._bell.get(timeout=_BLINK)
+        finally:
+            self._over = None
+
+    def _ring(self) -> None:
+        """Wake whoever waits, if it was for what has just come: to be woken costs half a short trial."""
+        if self._over is not None and self._over():
+            self._bell.put(None)
 
     # Workers, each listened to by a thread.
 
@@ -184,7 +193,7 @@ class Pool:
                     break
                 with self._lock:
                     self._crew.hear(member, message)
-                self._bell.put(None)
+                    self._ring()
             status = member.process.status(5)
             with self._lock:
                 self._crew.lose(member, status)

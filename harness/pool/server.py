@@ -18,6 +18,7 @@ import signal
 import socket
 import struct
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, NoReturn
 
@@ -89,7 +90,9 @@ def serve(control: socket.socket, work: Work, workers: set[int]) -> None:
                 return
             told = {"token": json.loads(request)["token"]}
             try:
-                pid = os.fork()
+                with warnings.catch_warnings():  # of other threads: that of Arrow's allocator knows forks
+                    warnings.simplefilter("ignore", DeprecationWarning)
+                    pid = os.fork()
             except OSError as error:  # no more processes, or no memory
                 told["problem"] = str(error)
             else:

@@ -45,7 +45,7 @@ Thread 0x00007f84e93ff6d1 (most recent call first):
 
 Current thread 0x00007f84f5e88b80 (most recent call first):
   File "{PYTHON}/ctypes/__init__.py", line 519 in string_at
-  File "/work/it's mine/experiment_a.py", line 8 in experiment_a
+  File "/home/it's mine/experiment_a.py", line 8 in experiment_a
   File "/venv/site-packages/_pytest/python.py", line 187 in pytest_pyfunc_call
   File "/venv/site-packages/pluggy/_execution.py", line 147 in _multicall
   File "{PACKAGE}/worker.py", line 202 in _perform
@@ -64,7 +64,7 @@ Thread 0x00007f84e93ff6d1 (most recent call first):
 
 Current thread 0x00007f84f5e88b80 (most recent call first):
   File "{PYTHON}/ctypes/__init__.py", line 519 in string_at
-  File "/work/it's mine/experiment_a.py", line 8 in experiment_a
+  File "/home/it's mine/experiment_a.py", line 8 in experiment_a
 
 the last line"""
 
@@ -78,10 +78,10 @@ def test_a_report_of_this_python_is_understood():
     code = "import faulthandler, ctypes; faulthandler.enable()\ndef mine(): ctypes.string_at(0)\nmine()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
-    shown = crash(done.stderr.replace('"<string>"', '"/work/mine.py"'))
+    shown = crash(done.stderr.replace('"<string>"', '"/home/mine.py"'))
 
     assert "Current thread" in shown
-    assert 'File "/work/mine.py", line 2 in mine' in shown
+    assert 'File "/home/mine.py", line 2 in mine' in shown
     assert "Extension modules" not in shown
 
 

@@ -443,7 +443,12 @@ def test_results_of_threads_that_meet_a_mistake_of_ours_are_not_waited_for(empty
         {"experiment_toy.py": "def experiment_a(trial): pass\ndef experiment_b(trial): pass\n"}
     )
 
-    result = empty_project.run(workers=2)
+    often = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads meet everywhere
+    try:
+        result = empty_project.run(workers=2)
+    finally:
+        sys.setswitchinterval(often)
 
     assert result.ret == pytest.ExitCode.INTERNAL_ERROR
     result.stdout.fnmatch_lines(["INTERNALERROR> ZeroDivisionError: of the harness"])

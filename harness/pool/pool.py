@@ -145,10 +145,10 @@ class Pool:
         try:
             while True:
                 with self._lock:
-                    if over():
-                        return
                     if self._fault is not None:
                         raise self._fault
+                    if over():
+                        return
                     self._over = over
                     now = time.monotonic()
                     if now >= self._next_look:
@@ -184,6 +184,16 @@ class Pool:
         member.thread.start()
         return member
 
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Hold the lock; whoever has it next knows of a mistake before of what it left half done."""
+        with self._lock:
+            try:
+                yield
+            except BaseException as error:
+                self._fault = error
+                raise
+
     def _listen(self, member: Member) -> None:
         try:
             while True:
@@ -191,11 +201,11 @@ class Pool:
                     message = member.process.channel.receive()
                 except EOFError:
                     break
-                with self._lock:
+                with self._telling():
                     self._crew.hear(member, message)
                     self._ring()
             status = member.process.status(5)
-            with self._lock:
+            with self._telling():
                 self._crew.lose(member, status)
         except BaseException as error:  # noqa: BLE001  # for the thread that waits for answers
             self._fault = error

@@ -14,7 +14,7 @@ ROWS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help experiments test lint bench bench-constraints constraints clean
+.PHONY: help experiments test lint bench bench-constraints constraints schema clean
 
 help:  ## show the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -55,6 +55,10 @@ constraints:  ## renew constraints.txt from what pyproject.toml allows today
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
 	@touch $(READY)
+
+schema: $(READY)  # renew what database.VERSION names, after MLflow's version has changed
+	$(BIN)/python -c "from harness.tracking.database import migrated; print(migrated(), end='')" > .schema.sql
+	mv .schema.sql harness/tracking/schema.sql
 
 clean:  ## remove the environment and everything that runs have made
 	rm -rf .venv .venv-bench .harness mlflow.db mlruns .pytest_cache .mypy_cache .ruff_cache bench.json

@@ -454,7 +454,8 @@ FOUNDING = """
     sys.path.insert(0, sys.argv[2])
     from tracked import begin, trial
     from harness.store import Store
-    from harness.tracking import Background
+    from harness.tracking import Background, database
+    database.VERSION = "another"  # of which no schema is kept
     store = Store(Path(sys.argv[1]))
     folder = begin(store, "p")
     background = Background(store, folder, root=store.root.parent)

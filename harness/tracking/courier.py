@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from harness.errors import TrackingError
 from harness.rundir import RunFolder, runs
 from harness.store import Store
+from harness.tracking import database
 from harness.tracking.address import address, artifacts, check_writable, default, public, sqlite_file
 from harness.tracking.collector import seldom
 from harness.tracking.entries import Plan
@@ -107,8 +108,7 @@ class Courier:
             folder = artifacts(self._root) if self.uri == default(self._root) else None
             path = sqlite_file(self.uri)
             with seldom():
-                from harness.tracking import database  # imports mlflow
-                from harness.tracking.runs import Runs
+                from harness.tracking.runs import Runs  # imports mlflow
 
                 with exclusive(self._store):
                     if path is not None and "?" not in self.uri:

@@ -131,6 +131,8 @@ class Conductor:
         from harness.report import Line, lines
 
         run = self._execution.run
+        if self._execution.tracker is not None:
+            self._execution.tracker.hush()
         closing: list[Line] = []
         try:
             run.finish(int(exitstatus))
@@ -179,7 +181,7 @@ class Conductor:
         if terminal.isatty:
             terminal.rewrite(f"MLflow: {done} of {total} written", erase=True)
             self._told = True
-        elif not self._told:
+        elif not self._told and done < total:
             terminal.write(f"MLflow: {done} of {total} written, the rest follows")
             self._told = True
 

@@ -297,3 +297,12 @@ def test_workers_reuse_as_one_process_does(ride):
 
     assert result.parseoutcomes() == {"passed": 2, "reused": 3}
     assert ran(ride) == {"gate": 1}
+
+
+def test_nothing_of_mlflows_warnings_is_shown_when_there_is_nothing_else_to_do(ride):
+    """MLflow is imported while pytest is at its end, where it sets filters of warnings of its own."""
+    ride.run_apart("experiments", tracking=True)
+
+    result = ride.run_apart("experiments", "--resume", tracking=True)
+
+    assert result.parseoutcomes() == {"passed": 2, "reused": 3}

@@ -65,7 +65,7 @@ class Background:
         self._scribe.take(record)
 
     def hush(self) -> None:
-        """Keep the thread's warnings out of the item that begins: pytest has just set its filters."""
+        """Keep the thread's warnings out of what begins: pytest has just set its filters."""
         if self._thread.is_alive():
             self._silence.warnings()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.declarations import dataset, experiment, features, grid, metric, search
+from harness.decorators import dataset, experiment, features, grid, metric, search
 from harness.errors import HarnessError, LeakageError, SealedError
 from harness.ranges import choice, integers, loguniform, uniform
 

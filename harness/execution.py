@@ -40,7 +40,6 @@ class Execution:
     ) -> None:
         self._config = config
         self._session = session
-        self._catalogue = catalogue
         self._settings = settings
         self._trials = [item for item in session.items if role(item) == "trial"]
         poolable = [item for item in self._trials if not catalogue.tied(item)]

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 import numbers
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
+from harness.artifacts import Artifacts
 from harness.data.dataset import Dataset
 from harness.declarations import ExperimentDeclaration
-from harness.errors import EstimatorError, HarnessError, ScoreError, SealedError, StoreError
+from harness.errors import EstimatorError, ScoreError, SealedError
 from harness.models.estimators import Fit, fit, outputs
 from harness.models.model import Model
 from harness.models.pickling import Dumper, loads
@@ -62,7 +61,7 @@ class Trial:
         self._bench = bench
         self._datasets = datasets
         self._logged: dict[str, float] = {}
-        self._files: dict[str, str] = {}
+        self._artifacts = Artifacts(bench.run, bench.folder)
         self._data: Dataset | None = None
         self._model: Model | None = None
         self._fit: Fit | None = None
@@ -162,26 +161,11 @@ class Trial:
         figure: anything with `savefig(path)` (matplotlib), `write_html(path)` (plotly, name ending
             in .html), `write_image(path)` (plotly) or `save(path)` (Pillow, altair).
         """
-        writers = ["savefig", "write_image", "save"]
-        if name.endswith((".html", ".htm")):
-            writers.insert(0, "write_html")
-        for writer in writers:
-            if callable(getattr(figure, writer, None)):
-                with self._artifact(name) as path:
-                    getattr(figure, writer)(str(path))
-                return
-        raise HarnessError(
-            f"trial.log_figure was given a {type(figure).__name__}, which has none of {', '.join(writers)}",
-            "give a matplotlib, plotly, Pillow or altair figure",
-        )
+        self._artifacts.figure(figure, name)
 
     def log_artifact(self, path: str | Path, name: str | None = None) -> None:
         """Keep a copy of a file under `name` (default: the file's own name)."""
-        source = Path(path)
-        if not source.is_file():
-            raise HarnessError(f"trial.log_artifact({str(path)!r}): there is no such file", "write it first")
-        with self._artifact(source.name if name is None else name) as target:
-            shutil.copyfile(source, target)
+        self._artifacts.copy(path, name)
 
     # What the harness asks of a trial when its function has returned.
 
@@ -209,14 +193,8 @@ class Trial:
             self._demand(wanted)
         self._outcome = self._describe(wanted, self._measured(wanted))
         if self._model is not None:
-            try:
-                self._save()
-            except OSError as error:
-                raise StoreError(
-                    f"the model of this trial cannot be stored: {error.strerror or error}",
-                    "free space, or name another folder with -o experiment_store=FOLDER",
-                ) from None
-            self._outcome["files"] = dict(self._files)
+            self._artifacts.model(self._content, self._predictions)
+            self._outcome["files"] = dict(self._artifacts.files)
 
     def abandon(self) -> None:
         """Keep what the trial gave before its function raised; no model, for it is never the best."""
@@ -254,7 +232,7 @@ class Trial:
             "peak_memory": done.peak_memory if done else None,
             "estimator": type(self._model.estimator).__name__ if self._model else None,
             "features": list(self._data.features) if self._data else [],
-            "files": dict(self._files),
+            "files": dict(self._artifacts.files),
         }
 
     def _watched(self) -> dict[str, Any]:
@@ -325,29 +303,3 @@ class Trial:
                 f"the fitted {type(model.estimator).__name__} cannot be kept: {error}",
                 "let its functions hold plain values: no data set, no open file, no lock",
             ) from None
-
-    def _save(self) -> None:
-        folder = self._folder()
-        folder.joinpath("model.pkl").write_bytes(self._content)
-        self._files["model"] = f"{self._bench.folder}/model.pkl"
-        if self._predictions is not None:
-            self._predictions.save(folder / "predictions.npz")
-            self._files["predictions"] = f"{self._bench.folder}/predictions.npz"
-
-    def _folder(self) -> Path:
-        folder = self._bench.run / self._bench.folder
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
-    @contextmanager
-    def _artifact(self, name: str) -> Iterator[Path]:
-        """Give the path to write an artifact to; it counts when it was written."""
-        path = PurePosixPath(name)
-        if not path.parts or path.is_absolute() or ".." in path.parts or {"\\", "\0"} & set(name):
-            raise HarnessError(
-                f"{name!r} is no name for an artifact", 'give a relative one, such as "roc.png"'
-            )
-        target = self._folder() / "artifacts" / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield target
-        self._files[f"artifact/{path}"] = f"{self._bench.folder}/artifacts/{path}"

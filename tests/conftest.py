@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import textwrap
 from pathlib import Path
 
 # Runs in this process throw away what they import anew, and NumPy cannot be imported twice.
 import great_expectations  # noqa: F401
 import lightgbm  # noqa: F401
-import mlflow  # noqa: F401
+import mlflow
 import pandas.core.arrays.arrow.extension_types  # noqa: F401  # registers types with Arrow, once
 import pytest
 import sklearn.ensemble
@@ -19,6 +21,7 @@ import harness.execution
 import harness.report
 import harness.run
 import harness.tracking  # noqa: F401  # would be imported anew in every run
+from harness.tracking.quiet import quiet
 
 pytest_plugins = ["pytester"]
 
@@ -101,3 +104,27 @@ def empty_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) ->
 def project(empty_project: Project) -> Project:
     """A data set, features, one experiment of three trials and a gate that passes."""
     return empty_project.write({"conftest.py": CONFTEST, "experiments/experiment_shops.py": EXPERIMENT})
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tracking store of MLflow's without runs, to be copied."""
+    path = tmp_path_factory.mktemp("pristine") / "mlflow.db"
+    with quiet(), pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path.parent)  # where MLflow would put files of a store that is not the default one
+        mlflow.MlflowClient(f"sqlite:///{path}").create_experiment("first")
+    return path
+
+
+@pytest.fixture(scope="module")
+def database(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URI of a tracking store that all tests of a module share, each with a project of its own."""
+    return f"sqlite:///{shutil.copy(pristine, tmp_path_factory.mktemp('tracking'))}"
+
+
+@pytest.fixture
+def apart_from_mlflow(monkeypatch: pytest.MonkeyPatch, pristine: Path) -> None:
+    """Nobody's settings of MLflow, and a folder where its default files do no harm."""
+    monkeypatch.chdir(pristine.parent)
+    for name in [name for name in os.environ if name.startswith(("MLFLOW_", "_MLFLOW_"))]:
+        monkeypatch.delenv(name)

@@ -32,26 +32,7 @@ with quiet():
     from harness.tracking import runs as tracking_runs
 
 
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch, pristine):
-    monkeypatch.chdir(pristine.parent)
-    for name in [name for name in os.environ if name.startswith(("MLFLOW_", "_MLFLOW_"))]:
-        monkeypatch.delenv(name)
-
-
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory):
-    path = tmp_path_factory.mktemp("pristine") / "mlflow.db"
-    with quiet(), pytest.MonkeyPatch.context() as patch:
-        patch.chdir(path.parent)
-        MlflowClient(f"sqlite:///{path}").create_experiment("first")
-    return path
-
-
-@pytest.fixture(scope="module")
-def database(pristine):
-    """A tracking store that all tests of this module share, each with a project of its own."""
-    return f"sqlite:///{shutil.copy(pristine, pristine.with_name('shared.db'))}"
+pytestmark = pytest.mark.usefixtures("apart_from_mlflow")
 
 
 @pytest.fixture(scope="module")
@@ -348,7 +329,10 @@ def test_a_quick_end_says_nothing(store, project, database):
     original = courier.Pace
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(courier, "Pace", lambda *args: original(*args, clock=lambda: next(clock)))
-        session.end(progress=lambda done, total: pytest.fail("too early"))
+        delivery = session.end(progress=lambda done, total: pytest.fail("too early"))
+
+    assert (delivery.runs, delivery.trials, delivery.problem) == (1, 3, None)
+    assert next(clock) == 0.9  # it was asked
 
 
 def test_ctrl_c_at_the_end_gives_up_and_the_next_delivery_completes(store, project, database, monkeypatch):

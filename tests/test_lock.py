@@ -2,13 +2,13 @@
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
+from processes import processes
 
 from harness.errors import StoreError
 from harness.lock import HeldError, exclusive
@@ -33,25 +33,8 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def start():
     """Start Python with a script; nothing of it is left behind."""
-    started = []
-
-    def start(script: str, *arguments: object) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", script, *map(str, arguments)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            pipe.close()
+    with processes() as made:
+        yield lambda script, *arguments: made.start("-c", script, *arguments)
 
 
 def begun(process) -> None:

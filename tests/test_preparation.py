@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from damage import DAMAGE
 from declared import declare
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -334,24 +335,6 @@ def test_two_stores_hold_the_same_bytes(tmp_path: Path) -> None:
         contents.append({file: content for file, (_, content) in files(Store(tmp_path / name)).items()})
 
     assert contents[0] == contents[1]
-
-
-def _flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(bytes(content))
-
-
-DAMAGE = {
-    "missing": Path.unlink,
-    "empty": lambda path: path.write_bytes(b""),
-    "cut": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
-    "one bit": _flip,
-    "longer": lambda path: path.write_bytes(path.read_bytes() + b"x"),
-    "text": lambda path: path.write_text("[1, 2]"),
-    "null": lambda path: path.write_text("null"),
-    "a folder": lambda path: (path.unlink(), path.mkdir()),
-}
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

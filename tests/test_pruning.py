@@ -9,9 +9,9 @@ import statistics
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from recorded import searched
 
 from harness.pruning import STARTUP, WARMUP, Bar, Pruned, Watcher, bars
-from harness.results import TrialRecord
 
 LOSSES = st.floats(-1e6, 1e6)
 CURVE = st.lists(LOSSES, min_size=1, max_size=30)
@@ -19,17 +19,8 @@ CURVES = st.lists(CURVE, min_size=1, max_size=9)
 
 
 def record(curve, index=0, *, outcome="passed", watched="validation_logloss", better=False, name=None):
-    return TrialRecord(
-        node_id=f"x.py::experiment_x[trial:{index:02}]",
-        experiment="experiment_x",
-        index=index,
-        id=f"trial:{index:02}",
-        params={},
-        outcome=outcome,
-        watched=watched,
-        watched_greater_is_better=better,
-        curves={name or watched: curve},
-    )
+    curves = {name or watched: curve}
+    return searched(index, outcome=outcome, watched=watched, watched_greater_is_better=better, curves=curves)
 
 
 def records(curves, **more):

@@ -1,5 +1,4 @@
 import math
-import os
 import shutil
 import sqlite3
 import threading
@@ -18,25 +17,12 @@ from harness.tracking.quiet import quiet
 
 with quiet():
     import mlflow
-    from mlflow import MlflowClient
 
 READ_IN = "3.17.2"
 ALWAYS = "file:///files"
 
 
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch):
-    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
-        monkeypatch.delenv(name)
-
-
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory):
-    path = tmp_path_factory.mktemp("pristine") / "mlflow.db"
-    with quiet(), pytest.MonkeyPatch.context() as patch:
-        patch.chdir(path.parent)
-        MlflowClient(f"sqlite:///{path}").create_experiment("first")
-    return path
+pytestmark = pytest.mark.usefixtures("apart_from_mlflow")
 
 
 @pytest.fixture

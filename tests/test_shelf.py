@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import textwrap
 import threading
 import time
@@ -12,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from damage import DAMAGE
 from fitting import KEY, bits, learnt, wide
 from lightgbm import LGBMClassifier
+from processes import processes
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
@@ -199,27 +200,15 @@ print(found.shared, hashlib.sha1(seen.encode()).hexdigest(), found.problem, flus
 
 @pytest.fixture
 def start(store, tmp_path):
-    started = []
+    one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
-    def start(before: str = "", inside: str = "") -> subprocess.Popen[str]:
-        script = SCRIPT.replace("{before}", textwrap.dedent(before)).replace("{inside}", inside)
-        process = subprocess.Popen(
-            [sys.executable, "-B", "-c", script, Path(__file__).parent, store.root, tmp_path / "fits"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )
-        started.append(process)
-        return process
+    with processes() as made:
 
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            pipe.close()
+        def start(before: str = "", inside: str = "") -> subprocess.Popen[str]:
+            script = SCRIPT.replace("{before}", textwrap.dedent(before)).replace("{inside}", inside)
+            return made.start("-B", "-c", script, Path(__file__).parent, store.root, tmp_path / "fits", **one)
+
+        yield start
 
 
 def ready(*processes: subprocess.Popen[str]) -> None:
@@ -351,23 +340,6 @@ def test_what_no_other_process_could_load_is_not_shared(store, transformer):
 
 # Damage
 
-
-def _flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(bytes(content))
-
-
-DAMAGE = {
-    "missing": Path.unlink,
-    "empty": lambda path: path.write_bytes(b""),
-    "cut": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
-    "one bit": _flip,
-    "longer": lambda path: path.write_bytes(path.read_bytes() + b"x"),
-    "text": lambda path: path.write_text("[1, 2]"),
-    "null": lambda path: path.write_text("null"),
-    "a folder": lambda path: (path.unlink(), path.mkdir()),
-}
 FILES = [
     "meta.json",
     "step.pkl",

@@ -66,32 +66,12 @@ with quiet():
     from harness.tracking import runs as tracking_runs
 
 
+pytestmark = pytest.mark.usefixtures("apart_from_mlflow")
+
+
 @pytest.fixture(scope="module")
 def fitted():
     return fit()
-
-
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch, pristine):
-    monkeypatch.chdir(pristine.parent)
-    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
-        monkeypatch.delenv(name)
-
-
-@pytest.fixture(scope="module")
-def pristine(tmp_path_factory):
-    """A tracking store without runs: to migrate a new one takes seconds."""
-    path = tmp_path_factory.mktemp("pristine") / "mlflow.db"
-    with quiet(), pytest.MonkeyPatch.context() as patch:
-        patch.chdir(path.parent)  # where MLflow would put files of a store that is not the default one
-        MlflowClient(f"sqlite:///{path}").create_experiment("first")
-    return path
-
-
-@pytest.fixture(scope="module")
-def database(pristine):
-    """A tracking store that all tests of this module share, each with a project of its own."""
-    return f"sqlite:///{shutil.copy(pristine, pristine.with_name('shared.db'))}"
 
 
 @pytest.fixture

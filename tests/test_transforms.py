@@ -35,7 +35,7 @@ from harness.errors import FeaturesError, SealedError
 from harness.models.estimators import fit, outputs
 from harness.models.model import Model
 from harness.models.pickling import dumps, loads
-from harness.models.transforms import fit_features
+from harness.models.transforms import derive, learn
 
 
 def made(name: str = "made"):
@@ -45,7 +45,8 @@ def made(name: str = "made"):
 @pytest.fixture
 def apply(tmp_path):
     def apply(transformer, data: Dataset | None = None, name: str = "made") -> Dataset:
-        return fit_features(made(name), data or toy(), transformer, project=tmp_path)
+        raw = data or toy()
+        return derive(raw, learn(made(name), raw, transformer, project=tmp_path))
 
     return apply
 
@@ -277,12 +278,12 @@ def test_other_rows_never_change_what_was_fitted(tmp_path, seed, which):
     )
 
     before, after = (
-        fit_features(made(), toy(frame, y=target(X, "binary")), transformer, project=tmp_path)
+        learn(made(), toy(frame, y=target(X, "binary")), transformer, project=tmp_path)
         for frame in (X, changed)
     )
 
-    assert_frame_equal(before.train.X, after.train.X)
-    assert before.digest == after.digest
+    assert_frame_equal(before.train, after.train)
+    assert before.pickled == after.pickled
 
 
 # What a model makes of raw rows

@@ -38,13 +38,6 @@ class Fitted:
     validation: Any
 
 
-def fit_features(
-    declaration: FeaturesDeclaration, dataset: Dataset, transformer: Any, *, project: Path
-) -> Dataset:
-    """Return the data set of the rows that `learn` transformed; its digest is of what was learnt."""
-    return derive(dataset, learn(declaration, dataset, transformer, project=project))
-
-
 def learn(
     declaration: FeaturesDeclaration,
     dataset: Dataset,

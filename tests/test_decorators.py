@@ -46,7 +46,7 @@ def test_a_data_set_keeps_its_loader_and_every_option():
     assert {name: getattr(record, name) for name in options} == options
     assert (record.name, record.target, record.loader()) == ("people", "income", "rows")
     assert record.path == Path(__file__)
-    assert record.place.startswith("test_declarations.py:")
+    assert record.place.startswith("test_decorators.py:")
     assert people.__doc__ == "Who earns what."
 
 
@@ -72,7 +72,7 @@ def test_features_keep_their_function():
 
     assert record.name == "scaled"
     assert record.function("r", 2) == ("transformer", "r", 2)
-    assert record.place.startswith("test_declarations.py:")
+    assert record.place.startswith("test_decorators.py:")
     assert scaled.__doc__ == "Scale."
 
 
@@ -120,7 +120,7 @@ def test_a_metric_states_its_direction():
     assert declared(gain, MetricDeclaration).greater_is_better is True
     assert declared(cost, MetricDeclaration).greater_is_better is False
     assert declared(cost, MetricDeclaration).name == "cost"
-    assert declared(cost, MetricDeclaration).place.startswith("test_declarations.py:")
+    assert declared(cost, MetricDeclaration).place.startswith("test_decorators.py:")
 
 
 def test_grids_multiply_from_the_top():
@@ -167,7 +167,7 @@ def test_a_search_without_names_is_refused():
         def ride(trial): ...
 
     place, _, text = str(refused.value).partition(": ")
-    assert place.startswith("test_declarations.py:")
+    assert place.startswith("test_decorators.py:")
     assert text == ("@search was given 30 without a name; write @search(trials=30, name=uniform(lo, hi), …)")
 
 
@@ -178,7 +178,7 @@ def test_a_search_without_parentheses_is_refused():
         def ride(trial): ...
 
     place, _, text = str(refused.value).partition(": ")
-    assert place.startswith("test_declarations.py:")
+    assert place.startswith("test_decorators.py:")
     assert text == "@search was given no ranges; write @search(trials=30, name=uniform(lo, hi), …)"
 
 

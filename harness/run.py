@@ -233,7 +233,9 @@ class Run:
         for name in self.experiments:
             found = best(self.results_of(name))
             if found is not None:
-                data = self.stage.named(found.dataset) if found.dataset else None
+                # Who pressed Ctrl-C does not wait for a baseline.
+                named = found.dataset if exit != pytest.ExitCode.INTERRUPTED else None
+                data = self.stage.named(named) if named else None
                 test = self._tested.get(name, {})
                 self.findings.take(measured(found, data, self.metrics[name], test, self.folder.path))
         self.findings.close(exit)

@@ -71,7 +71,15 @@ def here(option: Any) -> bool:
 
 def idle(option: Any) -> bool:
     """Return whether options ask for something else than running items."""
-    words = ("help", "version", "collectonly", "showfixtures", "show_fixtures_per_test", "markers", "cacheshow")
+    words = (
+        "help",
+        "version",
+        "collectonly",
+        "showfixtures",
+        "show_fixtures_per_test",
+        "markers",
+        "cacheshow",
+    )
     return any(getattr(option, word, False) for word in words)
 
 

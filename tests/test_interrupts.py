@@ -157,3 +157,32 @@ def test_a_file_that_cannot_be_collected_leaves_no_process(live, empty_project):
     assert run.end() == pytest.ExitCode.INTERRUPTED
     assert run.left(0.5) == []
     assert "no_such_module" in run.output
+
+
+def test_after_an_interrupt_no_baseline_is_fitted(project):
+    """On large data it would take longer than the two seconds that somebody waits."""
+    project.write(
+        {
+            "experiments/conftest.py": """
+                import harness.bests
+
+                def pytest_sessionstart():
+                    harness.bests.baseline = None
+                """,
+            "experiments/experiment_shops.py": """
+                from sklearn.tree import DecisionTreeClassifier
+                from harness import grid
+
+                @grid(max_depth=[1, 2, 3])
+                def experiment_tree(scaled, trial, max_depth):
+                    if max_depth == 3:
+                        raise KeyboardInterrupt
+                    trial.fit(DecisionTreeClassifier(max_depth=max_depth), scaled)
+                """,
+        }
+    )
+
+    result = project.run_apart("experiments")
+
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["experiment_tree     2/3  roc_auc    0.????"])

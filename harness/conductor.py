@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ class Conductor:
         self.catalogue = Catalogue(config, settings.experiment_files)
         self._execution: Execution | None = None
         self._counted: set[pytest.Item] = set()
-        self._added = 0
+        self._added: Sequence[pytest.Item] = ()
         self._told = False
         self._summary: list[Line] = []
 
@@ -67,7 +68,7 @@ class Conductor:
         except HarnessError as error:
             raise pytest.UsageError(str(error)) from None
         added = [item for item in items if item not in before]
-        self._added = len(added)
+        self._added = added
         self._announce(session, [item for item in added if item not in self._counted])
         self._reselect(added)
         return result
@@ -91,8 +92,10 @@ class Conductor:
         if not self._added:
             return []
         gates = sum(role(item) == "gate" for item in items)
-        needing = f", for {gates} gate{'s' * (gates != 1)}" if gates else ""
-        return [f"selected as well{needing}: {self._added} contracts and trials"]
+        needing = f", for {_number(gates, 'gate')}" if gates else ""
+        kinds = Counter(role(item) for item in self._added)
+        added = [_number(kinds[kind], kind) for kind in ("contract", "trial") if kinds[kind]]
+        return [f"selected as well{needing}: {' and '.join(added)}"]
 
     # Running
 
@@ -156,7 +159,8 @@ class Conductor:
     def _deliver(self, execution: Execution, exitstatus: int) -> list[Line]:
         """Give MLflow what it lacks; return what the summary says of it."""
         from harness.report import Line, tracked
-        from harness.tracking import prune, view_command
+        from harness.retention import prune
+        from harness.tracking import view_command
 
         run, tracker = execution.run, execution.tracker
         said: list[Line] = []
@@ -179,10 +183,10 @@ class Conductor:
             return
         terminal.ensure_newline()
         if terminal.isatty:
-            terminal.rewrite(f"MLflow: {done} of {total} written", erase=True)
+            terminal.rewrite(f"MLflow: {done} of {total} records written", erase=True)
             self._told = True
         elif not self._told and done < total:
-            terminal.write(f"MLflow: {done} of {total} written, the rest follows")
+            terminal.write(f"MLflow: {done} of {total} records written, the rest follows")
             self._told = True
 
     def _terminal(self) -> Any:
@@ -193,3 +197,7 @@ class Conductor:
             terminalreporter.write_sep("=", "experiments")
             for line in self._summary:
                 terminalreporter.write_line(line.text, **line.markup)
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"

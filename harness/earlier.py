@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from harness.fingerprint import PARAMETERS, SOURCE, UNSTABLE, VERSION
+from harness.fingerprint import PARAMETERS, SOURCE, THREADS, UNSTABLE, VERSION
 from harness.results import MODEL, TrialRecord
 from harness.reuse import Candidate
 from harness.rundir import RunFolder, runs
@@ -38,8 +38,13 @@ class Wanted:
     folder: str
     """For its files, relative to the run's."""
     fingerprint: Mapping[str, str]
-    params_known: bool = True
-    """False for a trial of a search that has not chosen yet: its parameters are those of the record."""
+    open: Collection[str] = ()
+    """Parts of the fingerprint that may be as in any record: the parameters of a search that has not
+    chosen yet, threads that nobody asked for."""
+
+    def beside(self, before: Mapping[str, str]) -> dict[str, str]:
+        """Return the fingerprint to be compared with that of a record."""
+        return {**self.fingerprint, **{name: before.get(name, UNSTABLE) for name in self.open}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ class Miss:
     """A trial that has to run."""
 
     reason: str
-    """Follows its name: "was interrupted", "changed: source of experiment_tree, pandas 3.0.1 → 3.0.2"."""
+    """Follows its name: "never finished", "changed: source of experiment_tree, pandas 3.0.1 → 3.0.2"."""
 
 
 class Earlier:
@@ -125,9 +130,7 @@ def _files(folder: RunFolder) -> set[str]:
 
 
 def _equal(trial: Wanted, record: TrialRecord) -> bool:
-    now, before = trial.fingerprint, record.fingerprint
-    if not trial.params_known:
-        now = {**now, PARAMETERS: before.get(PARAMETERS, UNSTABLE)}
+    now, before = trial.beside(record.fingerprint), record.fingerprint
     return bool(now) and now == before and UNSTABLE not in now.values()
 
 
@@ -157,7 +160,7 @@ def _known(
 
 def _reason(trial: Wanted, before: TrialRecord | None, interrupted: bool) -> str:
     if before is None:
-        return "was interrupted" if interrupted else "never ran before"
+        return "never finished" if interrupted else "never ran before"
     if before.outcome not in _DONE:
         return _SAID[before.outcome]
     if not before.fingerprint:
@@ -167,9 +170,7 @@ def _reason(trial: Wanted, before: TrialRecord | None, interrupted: bool) -> str
 
 def changes(trial: Wanted, before: TrialRecord) -> list[str]:
     """Return in words which parts of a trial differ from those of an earlier record."""
-    new, old = dict(trial.fingerprint), dict(before.fingerprint)
-    if not trial.params_known:
-        new[PARAMETERS] = old.get(PARAMETERS, UNSTABLE)
+    new, old = trial.beside(before.fingerprint), dict(before.fingerprint)
     names = [name for name in new | old if new.get(name) != old.get(name) or new.get(name) == UNSTABLE]
     return [_worded(name, old.get(name), new.get(name), before.experiment) for name in names]
 
@@ -179,7 +180,7 @@ def _worded(name: str, old: str | None, new: str | None, experiment: str) -> str
         return f"source of {experiment}" + (", which cannot be read" if new == UNSTABLE else "")
     if name == PARAMETERS and new == UNSTABLE:
         return "parameters that mean something in one process only"
-    if name in ("seed", "threads") or name.startswith(VERSION):
+    if name in ("seed", THREADS) or name.startswith(VERSION):
         subject = {"seed": "experiment_seed"}.get(name, name.removeprefix(VERSION))
         return f"{subject} {old or 'none'} → {new or 'none'}"
     return name

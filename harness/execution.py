@@ -186,9 +186,10 @@ class Execution:
             return None
         if getattr(report, REUSED, False):
             return "reused", "r", ("REUSED", {"green": True})
-        if getattr(report, PRUNED_WORD, False):
-            return "pruned", "p", ("PRUNED", {"yellow": True})
         reason = self.roster.reason(report.nodeid)
+        if getattr(report, PRUNED_WORD, False):
+            word = "PRUNED" if reason is None else f"PRUNED ({reason})"
+            return "pruned", "p", (word, {"yellow": True})
         if reason is None or not report.passed:
             return None
         return "passed", ".", f"PASSED ({reason})"

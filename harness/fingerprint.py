@@ -21,7 +21,8 @@ from harness.visibility import visible
 UNSTABLE = "unstable"
 """Stands for a digest that nothing equals, not even itself."""
 
-SOURCE, PARAMETERS, MODULE, DATA, VERSION = "source", "parameters", "module ", "data ", "version of "
+SOURCE, PARAMETERS, THREADS = "source", "parameters", "threads"
+MODULE, DATA, VERSION = "module ", "data ", "version of "
 """Names of parts, or how they begin."""
 
 _LIBRARIES = ("numpy", "pandas", "scipy", "sklearn")
@@ -58,11 +59,11 @@ class Fingerprints:
         """
         self._root = root.resolve()
         self._home = Path(harness.__file__).resolve().parent
-        self._imports = Imports()
+        self._imports = Imports(self._root)
         self._files: dict[Path, tuple[Piece, ...] | None] = {}
         self._same = {
             "seed": str(seed),
-            "threads": str(threads),
+            THREADS: str(threads),
             f"{VERSION}python": platform.python_version(),
             f"{VERSION}harness": _own_version(self._home),
         }
@@ -127,7 +128,11 @@ class Fingerprints:
     def _take(self, file: Path, kept: Iterable[Piece], libraries: set[str]) -> Iterator[Path]:
         for imported in {i for piece in kept for i in piece.imports}:
             found = self._imports.find(imported, file)
-            if found.library is not None and found.library.partition(".")[0] not in _RUNNERS:
+            if (
+                imported.likely
+                and found.library is not None
+                and found.library.partition(".")[0] not in _RUNNERS
+            ):
                 libraries.add(found.library)
             yield from found.files
 

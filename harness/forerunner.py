@@ -5,16 +5,14 @@ from __future__ import annotations
 import fnmatch
 import gc
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
 from harness.cores import cores
+from harness.folders import walk
 from harness.settings import SERVER
-
-_FOLDERS = 2_000
-"""To look through; pytest itself looks through all of them."""
 
 
 def forerun(config: pytest.Config) -> None:
@@ -62,18 +60,7 @@ def experiment_files(
         if place.is_file():
             found.append(place)
             continue
-        for folder, names, files in _walk(place):
+        for folder, names, files in walk(place):
             names[:] = [name for name in names if not any(fnmatch.fnmatch(name, p) for p in pruned)]
             found.extend(Path(folder, name) for name in files)
     return [path for path in found if any(fnmatch.fnmatch(path.name, pattern) for pattern in patterns)]
-
-
-def _walk(place: Path) -> Iterator[tuple[str, list[str], list[str]]]:
-    for count, (folder, names, files) in enumerate(os.walk(place)):
-        if count >= _FOLDERS:
-            return
-        names.sort()
-        if "pyvenv.cfg" in files:
-            names.clear()
-            continue
-        yield folder, names, sorted(files)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from harness.folders import walk
+
 _KNOWN = {"sklearn": "scikit-learn"}
 """Distributions by import name where the two differ and every run asks."""
 
@@ -28,6 +30,8 @@ class Import:
     """After `from … import`."""
     level: int = 0
     """Leading dots."""
+    likely: bool = True
+    """False: a text that may name a module of the project, or may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,15 @@ class _Place:
 
 
 class Imports:
-    """Looks up modules as Python would at this moment; remembers what it found."""
+    """Looks up modules as Python would at this moment; remembers what it found.
 
-    def __init__(self) -> None:
+    root: a folder below which a module may lie that Python would not find yet: a fixture or a plugin may
+    add its folder to sys.path when it comes to run.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self._root = root
+        self._below_root: dict[str, list[Path]] | None = None
         self._places: dict[str, _Place] = {}
         self._versions: dict[str, tuple[str, str]] = {}
 
@@ -67,9 +77,13 @@ class Imports:
             folder = file.parent.joinpath(*[".."] * (imported.level - 1)).resolve()
             return Found([*packages(folder), *_below((folder,), parts, imported.name)])
         place = self._place(parts[0], file)
+        if place.kind == "missing":
+            several = (_member((folder,), parts[0]) for folder in self._holders(parts[0]))
+            members = [path for path, folders in several for path in _all(path, folders, parts, imported)]
+            if members:
+                return Found(members)
         if place.kind == "project":
-            first = () if place.origin is None else (place.origin,)
-            return Found([*first, *_below(place.folders, parts[1:], imported.name)])
+            return Found([*_all(place.origin, place.folders, parts, imported)])
         library = place.kind != "python" and parts[0] != "harness"
         return Found(library=".".join([*parts, imported.name]).rstrip(".") if library else None)
 
@@ -83,6 +97,19 @@ class Imports:
         base = next(folder for folder in file.parents if not (folder / "__init__.py").exists())
         own, folders = _member((base,), name)
         return found if own is None else _Place("project", own, folders)
+
+    def _holders(self, name: str) -> Sequence[Path]:
+        """Return the folders of the project that hold a module of a name."""
+        if self._root is None:
+            return ()
+        if self._below_root is None:
+            self._below_root = {}
+            for folder, names, files in walk(self._root):
+                names[:] = [inner for inner in names if not inner.startswith(".")]
+                packages = [inner for inner in names if Path(folder, inner, "__init__.py").is_file()]
+                for module in {*packages, *(file[:-3] for file in files if file.endswith(".py"))}:
+                    self._below_root.setdefault(module, []).append(Path(folder).resolve())
+        return self._below_root.get(name, ())
 
     def version(self, library: str) -> tuple[str, str]:
         """Return the distribution of an installed module and its version.
@@ -159,6 +186,15 @@ def _below(folders: Sequence[Path], parts: Sequence[str], name: str) -> Iterator
         file, folders = _member(folders, part)
         if file is not None:
             yield file
+
+
+def _all(
+    origin: Path | None, folders: Sequence[Path], parts: Sequence[str], imported: Import
+) -> Iterator[Path]:
+    """Yield the file of a top-level module, and those of what is imported of it."""
+    if origin is not None:
+        yield origin
+    yield from _below(folders, parts[1:], imported.name)
 
 
 def _version(library: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ import contextlib
 import gc
 import signal
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +199,16 @@ class Performer:
                     "warnings": [{**warning, "nodeid": last.nodeid} for warning in self._warnings],
                 }
             )
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Let the trial show what failed beside it: an item that is no function shows pytest's own frames."""
+        report = yield
+        if isinstance(item, _Neighbour) and report.failed and call.excinfo and self._last is not None:
+            report.longrepr = self._last.repr_failure(call.excinfo)
+        return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep a report of the item that runs."""

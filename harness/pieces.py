@@ -91,6 +91,9 @@ def _piece(statement: ast.stmt, known: Mapping[str, str], outer: frozenset[str])
     tried, own = References(), References()
     for grid in _take_grids(statement, known):
         tried.take(grid)
+        for node in ast.walk(grid):
+            if isinstance(node, ast.Lambda):  # the parameter is its code; what its names stand for is not
+                own.take(node)
     own.take(statement)
     return Piece(
         kind=kind,

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from harness.imports import Import
 
-_DYNAMIC = {"globals", "locals", "vars", "eval", "exec"}
+_DYNAMIC = {"globals", "locals", "vars", "eval", "exec", "getmodule", "attrgetter", "modules"}
+_DYNAMIC_ATTRIBUTES = {"getfixturevalue", "__dict__", "getmodule", "attrgetter", "modules"}
 _IMPORTERS = {"import_module", "importorskip", "__import__"}
 
 
@@ -33,13 +34,14 @@ class References:
                     self.dynamic |= name in _DYNAMIC
                 case ast.Attribute(attr=name):
                     self.uses.add(name)
-                    self.dynamic |= name in ("getfixturevalue", "__dict__")
+                    self.dynamic |= name in _DYNAMIC_ATTRIBUTES
                 case ast.arg(arg=name):
                     self.asks.add(name)
                 case ast.Constant(value=str(name)) if name.isidentifier():
                     self.asks.add(name)
                 case ast.Import() | ast.ImportFrom() | ast.Call() | ast.Assign():
                     self.imports.extend(_imports(node))
+                    self.dynamic |= isinstance(node, ast.Call) and _by_a_made_name(node)
         if isinstance(tree, ast.Assign | ast.AnnAssign):
             stored = (n for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
             self.uses -= {node.id for node in stored}
@@ -51,19 +53,32 @@ def _imports(node: ast.Import | ast.ImportFrom | ast.Call | ast.Assign) -> Itera
             yield from (Import(name.name) for name in names)
         case ast.ImportFrom(module=module, names=names, level=level):
             yield from (Import(module or "", "" if n.name == "*" else n.name, level) for n in names)
-        case ast.Call(func=called, args=[ast.Constant(value=str(name)), *_]):
-            if getattr(called, "attr", getattr(called, "id", "")) in _IMPORTERS:
-                yield from _named(name)
+        case ast.Call(func=called, args=args):
+            # Whatever the function is called here: `im("pkg.module")`, `resolve_name("pkg.module:name")`.
+            likely = getattr(called, "attr", getattr(called, "id", "")) in _IMPORTERS
+            for argument in args:
+                if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                    yield from _named(argument.value, likely=likely and argument is args[0])
         case ast.Assign(targets=[ast.Name(id="pytest_plugins")], value=value):
             for inner in ast.walk(value):
                 if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
                     yield from _named(inner.value)
 
 
-def _named(text: str) -> Iterator[Import]:
-    name = text.lstrip(".")
+def _by_a_made_name(call: ast.Call) -> bool:
+    """Return whether a call gets an attribute whose name does not stand there."""
+    match call:
+        case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(), *_]):
+            return False
+        case ast.Call(func=ast.Name(id="getattr")):
+            return True
+    return False
+
+
+def _named(text: str, *, likely: bool = True) -> Iterator[Import]:
+    name = text.partition(":")[0].lstrip(".")
     if all(part.isidentifier() for part in name.split(".")):
-        yield Import(name, level=len(text) - len(name))
+        yield Import(name, level=len(text) - len(text.lstrip(".")), likely=likely)
 
 
 def aliases(tree: ast.Module) -> dict[str, str]:

@@ -107,11 +107,9 @@ def _experiments(
     bests: Mapping[str, BestRecord],
     planned: Mapping[str, int],
 ) -> Iterator[Line]:
-    table = {
-        name: _cells(name, records, bests, planned[name]) for name, records in experiments.items() if records
-    }
-    if not table:
+    if not any(experiments.values()):
         return
+    table = {name: _cells(name, records, bests, planned[name]) for name, records in experiments.items()}
     heads = ("trials", "objective", "best", "baseline")
     width = min(_NAME, max(len(name) for name in ("experiment", *table)))
     widths = [max(map(len, column)) for column in zip(heads, *table.values(), strict=True)]

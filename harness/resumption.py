@@ -10,7 +10,7 @@ import pytest
 
 from harness.collection import INDEX, experiment_name, requested, searched
 from harness.earlier import Earlier, Miss, Wanted
-from harness.fingerprint import DATA, PARAMETERS, Fingerprints, of_parameters
+from harness.fingerprint import DATA, PARAMETERS, THREADS, Fingerprints, of_parameters
 from harness.imports import installed
 from harness.results import TrialRecord
 from harness.reuse import Candidate, leader, reuse
@@ -62,13 +62,14 @@ class Resumption:
 
         Raises StoreError if the files of one cannot be taken over.
         """
+        unasked = [] if self._run.settings.threads else [THREADS]
         wanted = [
             Wanted(
                 node_id=item.nodeid,
                 index=item.stash[INDEX],
                 folder=self._run.stage.folder_of(item),
                 fingerprint=self.fingerprint(item),
-                params_known=searched(item) is None,
+                open=[*([PARAMETERS] if searched(item) else []), *unasked],
             )
             for item in items
         ]

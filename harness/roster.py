@@ -174,7 +174,7 @@ class Roster:
             reason, code = self._exits[node_id]
             pytest.exit(reason, returncode=code)
 
-    def died(self, node_id: str, reason: str, printed: str) -> Answer:
+    def died(self, node_id: str, reason: str, printed: str, seconds: float) -> Answer:
         """Return what stands for a trial whose worker died: an error in its set-up."""
         item = self._items[node_id]
         own_parameters(item)
@@ -186,10 +186,11 @@ class Roster:
             params=recorded_parameters(item),
             outcome="error",
             message=reason,
-            started=time.time(),
+            started=time.time() - seconds,
+            seconds=seconds,
             output=printed,
         )
-        told = self._report(item, "setup", reason, _last(printed))
+        told = {**self._report(item, "setup", reason, _last(printed)), "duration": seconds}
         return Answer([told, {**self._report(item, "teardown"), PAYLOAD: pack(record)}])
 
     def fell(self, node_id: str, reason: str, printed: str) -> Answer:

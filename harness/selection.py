@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pytest
 
@@ -58,23 +58,28 @@ def judged(catalogue: Catalogue, item: pytest.Item) -> list[str]:
 def widen(catalogue: Catalogue, session: pytest.Session, items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """Return the items with all trials of every judged experiment and all contracts needed.
 
-    Contracts come first; a gate comes after the last trial that it judges; everything else keeps
-    its place. Raises DeclarationError for a gate whose experiment no file defines, and for a trial
+    Contracts come first; a gate comes after the last trial that it judges; trials that are missing stand
+    where they were declared, among those of their experiment that are there; everything else keeps its
+    place. Raises DeclarationError for a gate whose experiment no file defines, and for a trial
     that asks for an experiment.
     """
     selected = set(items)
     judges: dict[pytest.Item, list[pytest.Function]] = {}
-    full: dict[pytest.Item, None] = {}  # an ordered set
+    beside: dict[pytest.Item, tuple[list[pytest.Function], list[pytest.Function]]] = {}
     for item in items:
-        if role(item) == "contract":
-            continue
         if role(item) == "trial":
             _refuse_results(catalogue, item)
         for name in judged(catalogue, item):
             trials = _trials(catalogue, session, item, name)
             judges.setdefault(item, []).extend(trials)
-            full.update(dict.fromkeys(trial for trial in trials if trial not in selected))
-        full[item] = None
+            beside.update(_around(trials, selected))
+    full: dict[pytest.Item, None] = {}  # an ordered set
+    for item in items:
+        if role(item) == "contract":
+            continue
+        before, after = beside.get(item, ([], []))
+        missing = (trial for trial in judges.get(item, ()) if trial not in selected)
+        full.update(dict.fromkeys([*before, *missing, item, *after]))
     position = {item: i for i, item in enumerate(full)}
 
     def rank(item: pytest.Item) -> tuple[int, bool, int]:
@@ -84,6 +89,24 @@ def widen(catalogue: Catalogue, session: pytest.Session, items: Sequence[pytest.
 
     ordered = sorted(full, key=rank)
     return [*contracts(catalogue, session, [*items, *ordered]), *ordered]
+
+
+def _around(
+    trials: Sequence[pytest.Function], selected: Collection[pytest.Item]
+) -> dict[pytest.Item, tuple[list[pytest.Function], list[pytest.Function]]]:
+    """Return, for each selected trial of an experiment, the missing ones to run right before and after it."""
+    found: dict[pytest.Item, tuple[list[pytest.Function], list[pytest.Function]]] = {}
+    waiting: list[pytest.Function] = []
+    last: pytest.Function | None = None
+    for trial in trials:
+        if trial in selected:
+            found[trial] = (waiting, [])
+            waiting, last = [], trial
+        else:
+            waiting.append(trial)
+    if last is not None:
+        found[last][1].extend(waiting)
+    return found
 
 
 def _trials(

@@ -39,6 +39,9 @@ class FakeProcess:
     def printed(self):
         return "printed"
 
+    def turn_page(self):
+        pass
+
 
 class FakeHost:
     """Notes what it is told."""
@@ -61,7 +64,8 @@ class FakeHost:
     def spoilt(self, node_id, answer):
         self.late.append((node_id, answer))
 
-    def died(self, node_id, reason, printed):
+    def died(self, node_id, reason, printed, seconds):
+        assert 0 <= seconds < 60
         return Answer([{"died": reason, "printed": printed}])
 
     def fell(self, node_id, reason, printed):
@@ -485,3 +489,35 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
 
 AnyOrderOfEvents.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 TestAnyOrderOfEvents = AnyOrderOfEvents.TestCase
+
+
+def test_a_worker_may_say_what_it_gives_back_after_that_a_trial_ends_the_session():
+    """Its two threads speak in any order."""
+    crew, host = crew_of(trials=map(str, range(90)))
+    first, second = crew.members
+    hurry(crew)
+    answers(crew, first, "0")
+    running, *asked = held(first)
+    assert asked
+
+    crew.halt()
+    crew.hear(first, {"event": "exit", "node_id": running, "reason": "enough", "code": 7})
+    crew.hear(first, {"event": "given back", "node_ids": asked})
+
+    assert host.exits == [(running, "enough", 7)]
+    assert not crew.coming(running)
+    assert held(second) == ["1"]
+
+
+def test_the_answer_of_a_forked_child_does_not_count_once_more():
+    crew, _ = crew_of()
+    first = crew.members[0]
+    node_id = next(iter(first.held))
+    said = {"event": "result", "node_id": node_id, "reports": [{"n": 1}], "warnings": []}
+
+    crew.hear(first, said)
+    held = list(first.held)
+    crew.hear(first, {**said, "reports": [{"n": 2}]})
+
+    assert list(first.held) == held
+    assert crew.answers[node_id] == Answer([{"n": 1}], [])

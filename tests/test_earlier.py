@@ -147,7 +147,7 @@ def test_what_finished_after_a_failure_counts(store):
 
 
 @pytest.mark.parametrize(
-    ("exit", "reason"), [(None, "was interrupted"), (2, "was interrupted"), (1, "never ran before")]
+    ("exit", "reason"), [(None, "never finished"), (2, "never finished"), (1, "never ran before")]
 )
 def test_a_trial_without_a_record_was_interrupted_if_the_last_run_was(store, exit, reason):
     run(store, "r1", record("e.py::other"), exit=exit)
@@ -223,8 +223,8 @@ def test_of_a_search_the_parameters_are_those_of_the_record(store):
     run(store, "r1", record(params={"C": 0.25}))
     shared = {name: value for name, value in PRINT.items() if name != "parameters"}
     assert isinstance(find(store, wanted(fingerprint=shared)), Miss)
-    assert find(store, wanted(fingerprint=shared, params_known=False)).record.params == {"C": 0.25}
-    other = wanted(fingerprint=shared | {"source": "s2"}, params_known=False)
+    assert find(store, wanted(fingerprint=shared, open=["parameters"])).record.params == {"C": 0.25}
+    other = wanted(fingerprint=shared | {"source": "s2"}, open=["parameters"])
     assert find(store, other) == Miss("changed: source of experiment_a")
 
 
@@ -234,7 +234,7 @@ def test_of_a_search_the_parameters_are_those_of_the_record(store):
 def test_of_a_search_parameters_must_have_been_stable(store, print_):
     run(store, "r1", record(fingerprint=print_))
     shared = {name: value for name, value in PRINT.items() if name != "parameters"}
-    assert isinstance(find(store, wanted(fingerprint=shared, params_known=False)), Miss)
+    assert isinstance(find(store, wanted(fingerprint=shared, open=["parameters"])), Miss)
 
 
 def test_a_lost_file_makes_a_trial_run_again(store):
@@ -317,7 +317,7 @@ def test_for_many_trials_without_a_result_every_run_is_read(store, monkeypatch):
 def test_that_the_last_run_was_interrupted_is_known_even_if_it_does_not_mention_the_trial(store):
     run(store, "r1", record("e.py::x"))
     run(store, "r2", exit=None)
-    assert find(store) == Miss("was interrupted")
+    assert find(store) == Miss("never finished")
 
 
 def test_a_run_that_is_deleted_while_it_is_read_is_passed_over(store, monkeypatch):

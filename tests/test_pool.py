@@ -82,6 +82,7 @@ def test_a_dead_worker_is_an_error_of_its_one_trial_with_the_signal_named(empty_
     )
     assert "_pytest" not in result.stdout.str()
     assert "Extension modules" not in result.stdout.str()
+    assert result.stdout.str().count("test session starts") == 1
     found = {record.params["how"]: record for record in last(empty_project).values()}
     assert {how: record.message for how, record in found.items() if record.outcome == "error"} == {
         "exit-0": "the worker ended with exit code 0",
@@ -93,6 +94,8 @@ def test_a_dead_worker_is_an_error_of_its_one_trial_with_the_signal_named(empty_
     }
     assert found["memory"].outcome == "raised"
     assert "Segmentation fault" in found["segfault"].output
+    assert all(record.seconds > 0 for record in found.values())
+    assert 'time="0.000"' not in (empty_project.path / "seen.xml").read_text()
     assert (empty_project.path / "seen.xml").read_text().count("<error") == 12
     assert not (empty_project.path / "core").exists()
 
@@ -365,6 +368,33 @@ def test_a_trial_that_ends_the_session_ends_it_here_as_well(empty_project, how):
     else:
         assert result.ret == pytest.ExitCode.INTERRUPTED
         result.stdout.fnmatch_lines(["!*KeyboardInterrupt !*"])
+
+
+def test_a_fault_in_tearing_down_what_trials_shared_is_shown_as_in_one_process(empty_project):
+    empty_project.write(
+        {
+            "experiment_toy.py": """
+                import pytest
+                from harness import grid
+
+                @pytest.fixture(scope="module")
+                def falling():
+                    yield
+                    raise RuntimeError("it fell")
+
+                @grid(n=[1, 2])
+                def experiment_toy(trial, n, falling): trial.log(n=n)
+                """
+        }
+    )
+
+    here, there = (empty_project.run(workers=n).stdout.str() for n in (1, 2))
+
+    for shown in (here, there):
+        section = shown[shown.index("ERROR at teardown of") :].partition("____ ERROR")[0]
+        assert section.count("\n") < 30
+        assert "E       RuntimeError: it fell" in section
+        assert "pluggy" not in section
 
 
 def test_the_death_of_a_worker_while_it_tears_down_is_told(empty_project):

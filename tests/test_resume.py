@@ -306,3 +306,95 @@ def test_nothing_of_mlflows_warnings_is_shown_when_there_is_nothing_else_to_do(r
     result = ride.run_apart("experiments", "--resume", tracking=True)
 
     assert result.parseoutcomes() == {"passed": 2, "reused": 3}
+
+
+HIDDEN = {
+    "a constant in a grid's lambda": (
+        "from harness import grid\nK = 2\n@grid(f=[lambda x: x * K])\n"
+        "def experiment_a(trial, f): trial.log(x=f(3))\n",
+        ("experiment_a.py", "K = 2", "K = 3"),
+    ),
+    "a constant in a parameter's lambda": (
+        "import pytest\nD = {'k': 2}\n@pytest.mark.parametrize('f', [lambda x: x * D['k']])\n"
+        "def experiment_a(trial, f): trial.log(x=f(3))\n",
+        ("experiment_a.py", "'k': 2", "'k': 3"),
+    ),
+    "a constant of a lambda that a list holds": (
+        "from harness import grid\nK = 2\nFS = [lambda x: x * K]\n@grid(f=FS)\n"
+        "def experiment_a(trial, f): trial.log(x=f(3))\n",
+        ("experiment_a.py", "K = 2", "K = 3"),
+    ),
+    "a module whose folder a fixture adds": (
+        "import pytest\n@pytest.fixture\ndef libpath(monkeypatch, request):\n"
+        "    monkeypatch.syspath_prepend(str(request.config.rootpath / 'lib'))\n"
+        "def experiment_a(trial, libpath):\n    import mylib.inner\n    trial.log(x=mylib.inner.V)\n",
+        ("lib/mylib/inner.py", "V = 1", "V = 2"),
+    ),
+    "a helper by a made name of this module": (
+        "import sys\ndef make_a(): return 1\ndef experiment_b(trial): trial.log(x=make_a())\n"
+        "def experiment_a(trial):\n"
+        "    kind = 'a'\n    trial.log(x=getattr(sys.modules[__name__], f'make_{kind}')())\n",
+        ("experiment_a.py", "return 1", "return 2"),
+    ),
+    "a helper by a made attribute": (
+        "import experiment_a as own\ndef make_a(): return 1\ndef experiment_b(trial): trial.log(x=make_a())\n"
+        "def experiment_a(trial):\n    kind = 'a'\n    trial.log(x=getattr(own, 'make_' + kind)())\n",
+        ("experiment_a.py", "return 1", "return 2"),
+    ),
+    "a helper by attrgetter": (
+        "import operator, sys\ndef make_a(): return 1\ndef experiment_b(trial): trial.log(x=make_a())\n"
+        "def experiment_a(trial):\n    kind = 'a'\n"
+        "    trial.log(x=operator.attrgetter('make_' + kind)(sys.modules[__name__])())\n",
+        ("experiment_a.py", "return 1", "return 2"),
+    ),
+    "a module that an importer of another name imports": (
+        "def experiment_a(trial):\n    from importlib import import_module as im\n"
+        "    trial.log(x=im('lib.other').V)\n",
+        ("lib/other.py", "V = 1", "V = 2"),
+    ),
+    "a module that pkgutil resolves": (
+        "def experiment_a(trial):\n    import pkgutil\n"
+        "    trial.log(x=pkgutil.resolve_name('lib.other:V'))\n",
+        ("lib/other.py", "V = 1", "V = 2"),
+    ),
+    "a module that runpy runs": (
+        "def experiment_a(trial):\n    import runpy\n    trial.log(x=runpy.run_module('lib.other')['V'])\n",
+        ("lib/other.py", "V = 1", "V = 2"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HIDDEN)
+def test_what_a_result_follows_from_on_a_hidden_way_counts(empty_project, case):
+    source, (file, old, new) = HIDDEN[case]
+    empty_project.pytester.makeini("[pytest]\npythonpath = .\n")
+    empty_project.write(
+        {
+            "experiment_a.py": source,
+            "lib/mylib/__init__.py": "",
+            "lib/mylib/inner.py": "V = 1\n",
+            "lib/other.py": "V = 1\n",
+        }
+    )
+    empty_project.run()
+    again = empty_project.run("--resume", "experiment_a.py::experiment_a")
+    assert again.parseoutcomes()["reused"] == 1
+
+    path = empty_project.path / file
+    path.write_text(path.read_text().replace(old, new))
+
+    assert "reused" not in empty_project.run("--resume", "experiment_a.py::experiment_a").parseoutcomes()
+
+
+def test_threads_that_nobody_asked_for_change_nothing(ride):
+    """One trial alone gets all cores, in this process."""
+    ride.run_apart("experiments", workers=None)
+
+    alone = ride.run_apart("experiments", "--resume", "-k", "max_depth:1 or gate_accuracy", workers=None)
+    looked = ride.run_apart("experiments", "--resume", "--pdb", workers=None)
+    asked = ride.run_apart("experiments", "--resume", "-v", "--threads=3", workers=None)
+
+    assert alone.parseoutcomes()["reused"] == 3
+    assert looked.parseoutcomes()["reused"] == 3
+    assert "reused" not in asked.parseoutcomes()
+    asked.stdout.fnmatch_lines(["*PASSED (changed: threads * 3)*"])

@@ -76,7 +76,7 @@ def test_a_gate_alone_brings_all_its_trials_and_their_contract(red):
     result.stdout.fnmatch_lines(
         [
             "*collected 5 items",
-            "selected as well, for 1 gate: 4 contracts and trials",
+            "selected as well, for 1 gate: 1 contract and 3 trials",
             "conftest.py::contract[[]shops] PASSED*",
             "*experiment_tree[[]max_depth:1] PASSED*",
             "*experiment_tree[[]max_depth:3] PASSED*",
@@ -196,3 +196,11 @@ def test_two_data_sets_of_one_name_are_refused_with_both_places(project):
     result.stderr.fnmatch_lines(
         ["ERROR: two data sets are called 'shops': conftest.py:*experiment_twin.py:*"]
     )
+
+
+@pytest.mark.parametrize("named", [1, 2, 3])
+def test_trials_that_a_gate_brings_stand_in_declared_order_among_those_selected(red, named):
+    result = red.run("experiments", "-v", "-k", f"max_depth:{named} or gate_easy")
+
+    lines = [line for line in result.outlines if "experiment_tree[" in line]
+    assert [line.partition("max_depth:")[2][0] for line in lines] == ["1", "2", "3"]

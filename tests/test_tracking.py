@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 import warnings
 from collections import Counter
 from functools import partial
@@ -44,7 +43,7 @@ from harness.models.model import Model
 from harness.models.pickling import dumps
 from harness.results import BestRecord, ContractRecord, GateRecord
 from harness.store import Store
-from harness.tracking import Delivery, check_writable, deliver, prune, view_command
+from harness.tracking import Delivery, check_writable, deliver, view_command
 from harness.tracking.address import address
 from harness.tracking.collector import seldom
 from harness.tracking.inputs import column_type
@@ -933,39 +932,6 @@ def test_a_whole_run_is_not_sent_to_another_store_and_a_half_one_is_sent_whole(
 def test_a_withheld_run_is_never_delivered(store, project, database):
     record(begin(store, project), trial(0)).withhold()
     assert deliver(store, root=store.root.parent, uri=database) == Delivery(database)
-
-
-def test_the_oldest_runs_are_pruned_only_when_nothing_in_them_is_wanted(store, project, database):
-    for i in range(4):
-        record(begin(store, project, id=f"delivered-{i}", started=STARTED + i), trial(0))
-    record(begin(store, project, id="withheld", started=STARTED + 4), trial(0)).withhold()
-    record(begin(store, project, id="unfinished", started=STARTED - 2), trial(0), exit=None)
-    deliver(store, root=store.root.parent, uri=database)
-    record(begin(store, project, id="due", started=STARTED - 1), trial(0))
-
-    assert prune(store, keep=6) == 0
-    assert prune(store, keep=1) == 4
-    left = sorted(path.name for path in store.path("runs").iterdir() if path.is_dir())
-    assert left == ["due", "unfinished", "withheld"]
-    assert prune(store, keep=0) == 1
-
-
-def test_a_run_that_died_is_pruned_a_day_after_its_last_record(store, project, database):
-    hour = 60 * 60
-    ages = {"died": 25, "alone": 25, "going-on": 23, "due": 25, "newest": 25}
-    for i, id in enumerate(ages):
-        folder = begin(store, project, id=id, started=STARTED + i)
-        if id != "alone":  # died before its first record
-            record(folder, trial(0), exit=None)
-        if id != "due":
-            folder.withhold()
-    for id, hours in ages.items():
-        journal = store.path("runs", id, "journal.jsonl")
-        if journal.exists():
-            os.utime(journal, (time.time() - hours * hour,) * 2)
-
-    assert prune(store, keep=1) == 2
-    assert sorted(path.name for path in store.path("runs").iterdir()) == ["due", "going-on", "newest"]
 
 
 def test_a_trial_that_was_run_again_and_passed_says_nothing_of_its_failure(store, project, database):

@@ -151,20 +151,27 @@ class Crew:
         match message["event"]:
             case "ready":
                 member.ready = True
+                member.process.turn_page()
             case "result":
-                self._pace = self._pace.after(time.monotonic() - member.since)
-                self._stillborn = 0
-                member.last = member.free(message["node_id"]).node_id
-                self._keep(member.last, Answer(message["reports"], message["warnings"]))
+                seconds = time.monotonic() - member.since
+                order = member.free(message["node_id"])
+                if order is not None:  # else a child that the trial has forked answers once more
+                    self._pace = self._pace.after(seconds)
+                    self._stillborn = 0
+                    member.last = order.node_id
+                    self._keep(member.last, Answer(message["reports"], message["warnings"]))
             case "late":
                 self._too_late(message["node_id"], Answer(message["reports"], message["warnings"]))
             case "strange":
-                node_id = member.free(message["node_id"]).node_id
-                self.here[node_id] = None
-                self.refusal = f"{node_id}: {message['reason']}"
+                order = member.free(message["node_id"])
+                if order is not None:
+                    self.here[order.node_id] = None
+                    self.refusal = f"{order.node_id}: {message['reason']}"
             case "given back":
                 member.asked = False
-                self._take_back([member.free(node_id) for node_id in message["node_ids"]])
+                # What it held is forgotten if it said meanwhile that a trial ends the session.
+                freed = [member.free(node_id) for node_id in message["node_ids"]]
+                self._take_back([order for order in freed if order is not None])
                 if member.held:  # with what takes so long; it would have to give back the same once more
                     return
             case "refused":
@@ -206,8 +213,9 @@ class Crew:
             return
         if member.held:
             lost, _ = member.held.popitem(last=False)
-            answer = self._host.died(lost, self._reason(member, status), crash(member.process.printed()))
-            self._keep(lost, answer)
+            seconds = time.monotonic() - member.since
+            printed = crash(member.process.printed())
+            self._keep(lost, self._host.died(lost, self._reason(member, status), printed, seconds))
             self._take_back(member.held.values())
         elif not member.retired:
             self._stillborn += 1

@@ -57,6 +57,10 @@ class Forked:
         """Return the last of what it printed, or why it could not be started."""
         return self._problem or self._log.last()
 
+    def turn_page(self) -> None:
+        """Leave out of that what it has printed up to now."""
+        self._log.turn_page()
+
     # What the server tells.
 
     def born(self, pid: int) -> None:

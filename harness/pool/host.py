@@ -19,8 +19,8 @@ class Host(Protocol):
     def spoilt(self, node_id: str, answer: Answer) -> None:
         """Take in that what the trial shared with others failed at its end, after the trial's answer."""
 
-    def died(self, node_id: str, reason: str, printed: str) -> Answer:
-        """Return what stands for a trial whose worker died."""
+    def died(self, node_id: str, reason: str, printed: str, seconds: float) -> Answer:
+        """Return what stands for a trial whose worker died, `seconds` after it had begun with it."""
 
     def fell(self, node_id: str, reason: str, printed: str) -> Answer:
         """Return what stands for the death of a worker after its last trial: its fixtures did not end."""

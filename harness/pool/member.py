@@ -56,11 +56,11 @@ class Member:
         self.held.update((order.node_id, order) for order in orders)
         self.tell({"do": "run", "orders": [order.to_json() for order in orders]})
 
-    def free(self, node_id: str) -> Order:
-        """Take a trial from it, answered or not begun."""
-        if node_id == next(iter(self.held)):
+    def free(self, node_id: str) -> Order | None:
+        """Take a trial from it, answered or not begun; None if it does not hold it."""
+        if node_id == next(iter(self.held), None):
             self.since = time.monotonic()  # with the next one
-        return self.held.pop(node_id)
+        return self.held.pop(node_id, None)
 
     def retire(self) -> None:
         """Let it tear down what its trials shared, and end."""

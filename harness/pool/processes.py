@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -34,6 +35,9 @@ class Process(Protocol):
     def printed(self) -> str:
         """Return the last of what it printed outside of pytest's capture: a crash report, say."""
 
+    def turn_page(self) -> None:
+        """Leave out of that what it has printed up to now."""
+
     def close(self) -> None:
         """Let go of what leads to it, once it has ended."""
 
@@ -57,15 +61,21 @@ class Log:
 
     def __init__(self) -> None:
         self.file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
+        self._page = 0
 
     def last(self) -> str:
-        """Return the end of it; empty when it is closed."""
+        """Return the end of it, of this page; empty when it is closed."""
         try:
             size = self.file.seek(0, os.SEEK_END)
-            self.file.seek(max(size - _KEPT, 0))
+            self.file.seek(max(size - _KEPT, self._page))
             return self.file.read().decode(errors="replace").strip()
         except (OSError, ValueError):
             return ""
+
+    def turn_page(self) -> None:
+        """Begin a new page."""
+        with contextlib.suppress(OSError, ValueError):  # closed
+            self._page = os.fstat(self.file.fileno()).st_size  # the process writes where the file stands
 
     def close(self) -> None:
         """Let go of it."""

@@ -59,6 +59,10 @@ class Spawned:
         """Return the last of what it printed, or why it could not be started."""
         return self._log.last()
 
+    def turn_page(self) -> None:
+        """Leave out of that what it has printed up to now."""
+        self._log.turn_page()
+
     def close(self) -> None:
         """Let go of what leads to it."""
         self.channel.close()

@@ -6,6 +6,6 @@ Importing it does not import mlflow; a delivery does, if there is anything to de
 from harness.tracking.address import check_writable, view_command
 from harness.tracking.background import Background
 from harness.tracking.courier import Delivery
-from harness.tracking.delivery import deliver, prune
+from harness.tracking.delivery import deliver
 
-__all__ = ["Background", "Delivery", "check_writable", "deliver", "prune", "view_command"]
+__all__ = ["Background", "Delivery", "check_writable", "deliver", "view_command"]

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
 from pathlib import Path
 
-from harness.rundir import runs
 from harness.store import Store
 from harness.tracking.courier import Courier, Delivery
 from harness.tracking.pace import Progress
 
 __tracebackhide__ = True
-
-_DAY = 24 * 60 * 60.0
 
 
 def deliver(
@@ -32,18 +28,3 @@ def deliver(
         courier.follow(progress)
         courier.bring_rest()
         return courier.delivery
-
-
-def prune(store: Store, keep: int = 10) -> int:
-    """Delete the oldest run folders beyond `keep` that are finished and wholly delivered or withheld.
-
-    One that recorded nothing for a day without having finished is a run that died.
-    Returns the number of deleted folders.
-    """
-    folders = runs(store)
-    old = folders[: max(len(folders) - keep, 0)]
-    dead = time.time() - _DAY
-    gone = [f for f in old if f.settled and (f.written < dead or f.records().finished)]
-    for folder in gone:
-        folder.delete()
-    return len(gone)

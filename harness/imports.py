@@ -77,7 +77,7 @@ class Imports:
             folder = file.parent.joinpath(*[".."] * (imported.level - 1)).resolve()
             return Found([*packages(folder), *_below((folder,), parts, imported.name)])
         place = self._place(parts[0], file)
-        if place.kind == "missing":
+        if place.kind == "missing" and imported.likely:
             several = (_member((folder,), parts[0]) for folder in self._holders(parts[0]))
             members = [path for path, folders in several for path in _all(path, folders, parts, imported)]
             if members:

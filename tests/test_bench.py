@@ -139,31 +139,31 @@ def test_a_resumed_run_may_take_the_start_up_and_a_tenth_of_the_fitting():
 def noops(*costs):
     return {
         f"noop-{n}": Results(f"noop-{n}", {"harness-off": [run(wall, memory=memory)]})
-        for n, (wall, memory) in zip((1, 1_000, 10_000), costs, strict=False)
+        for n, (wall, memory) in zip((1_000, 5_000, 10_000), costs, strict=False)
     }
 
 
 def test_trials_are_flat_if_their_cost_does_not_depend_on_their_number():
-    flat = verdicts.flatness(noops((1.0, 100), (1.999, 1_099), (10.999, 10_099)), "harness-off")
+    flat = verdicts.flatness(noops((2.0, 1_100), (6.0, 5_100), (11.0, 10_100)), "harness-off")
 
     assert (flat.seconds, flat.memory) == (pytest.approx(1.0), pytest.approx(1.0))
     assert flat.reached
 
 
-@pytest.mark.parametrize("last", [(14.0, 10_099), (10.999, 14_000)])
-def test_trials_are_not_flat_if_time_or_memory_grows_faster(last):
-    assert not verdicts.flatness(noops((1.0, 100), (1.999, 1_099), last), "harness-off").reached
+@pytest.mark.parametrize("last", [(14.0, 10_100), (11.0, 14_000), (9.0, 10_100)])
+def test_trials_are_not_flat_if_time_or_memory_grows_otherwise(last):
+    assert not verdicts.flatness(noops((2.0, 1_100), (6.0, 5_100), last), "harness-off").reached
 
 
 def test_noise_is_not_flat():
-    flat = verdicts.flatness(noops((2.0, 100), (1.999, 1_099), (10.999, 10_099)), "harness-off")
+    flat = verdicts.flatness(noops((6.0, 1_100), (6.0, 5_100), (11.0, 10_100)), "harness-off")
 
     assert np.isnan(flat.seconds)
     assert not flat.reached
 
 
 def test_flatness_needs_all_three_sizes():
-    assert verdicts.flatness(noops((1.0, 100), (2.0, 1_100)), "harness-off") is None
+    assert verdicts.flatness(noops((2.0, 1_100), (6.0, 5_100)), "harness-off") is None
 
 
 # the table

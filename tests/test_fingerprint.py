@@ -250,6 +250,36 @@ def test_a_fixture_that_pytest_knows_of_counts(project):
     assert changed(project.parts(requested=["loud"]), with_) == ["conftest.py"]
 
 
+def test_a_text_that_is_given_to_a_function_counts_if_it_names_a_module_of_the_project(project):
+    """`resolve_name("package.module:name")`, whatever the function is called; others are no libraries."""
+    file = "experiments/experiment_shops.py"
+    project.edit(file, "late=late(50)", "late=late(50), x=load('toy_text.inner:V', 'toy_nowhere', 'a b', '')")
+    project.write("toy_text/inner.py", "V = 1\n")
+
+    parts = project.parts()
+
+    assert "module toy_text/inner.py" in parts
+    assert not any("toy" in name for name in parts if name.startswith("version of"))
+
+
+def test_a_module_that_is_nowhere_on_the_path_yet_is_looked_for_in_the_project(project):
+    project.edit("toy_inside.py", "import lightgbm\n", "import toy_hidden.inner\nimport toy_nowhere\n")
+    for folder in ("lib", "old/lib", ".hidden", "venv/lib"):
+        project.write(f"{folder}/toy_hidden/__init__.py", "")
+        project.write(f"{folder}/toy_hidden/inner.py", "V = 1\n")
+    project.write("venv/pyvenv.cfg", "")
+
+    parts = project.parts()
+
+    assert sorted(name for name in parts if "hidden" in name) == [
+        "module lib/toy_hidden/__init__.py",
+        "module lib/toy_hidden/inner.py",
+        "module old/lib/toy_hidden/__init__.py",
+        "module old/lib/toy_hidden/inner.py",
+    ]
+    assert parts["version of toy_nowhere"] == "not installed"
+
+
 def test_where_a_helper_picks_fixtures_by_name_everything_counts(project):
     project.edit(
         "toy_beside.py", "X = 70", "def pick(request, name):\n    return request.getfixturevalue(name)"

@@ -103,7 +103,7 @@ def summary(found: Sequence[Verdict], flat: Sequence[Flatness], titles: Mapping[
         title = titles[verdict.against]
         lines.append(f"{verdict.work:<16} {title:<22} {verdict.ratio!s:>16} {verdict.at_most:>8.2f} {sign}")
     if flat:
-        lines += ["", "what one of 10,000 no-op trials costs, divided by one of 1,000"]
+        lines += ["", "what a further no-op trial costs beyond 5,000, divided by one beyond 1,000"]
     for each in flat:
         sign = ("ok" if each.reached else "NO") if each.runner.startswith("harness") else ""
         line = f"{titles[each.runner]:<20} time {each.seconds:.2f}, memory {each.memory:.2f} {sign}"

@@ -12,6 +12,7 @@ from comparison.workloads import Row
 
 FLAT = 0.2
 """By how much a trial among 10,000 may cost more or less than one among 1,000."""
+_SIZES = (1_000, 5_000, 10_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,12 @@ def verdicts(row: Row, results: Results) -> list[Verdict]:
 
 @dataclass(frozen=True, slots=True)
 class Flatness:
-    """What a trial among 10,000 costs, divided by one among 1,000; start-up (a run of one) taken off."""
+    """What a further trial costs beyond 5,000, divided by one beyond 1,000."""
 
     runner: str
     seconds: float
     memory: float
-    """NaN, as are the seconds, if 1,000 trials did not cost more than one: noise."""
+    """NaN, as are the seconds, if 5,000 trials did not cost more than 1,000: noise."""
 
     @property
     def reached(self) -> bool:
@@ -73,10 +74,12 @@ class Flatness:
 
 
 def flatness(measured: Mapping[str, Results], runner: str) -> Flatness | None:
-    """Return how flat a runner is; None unless the rows of 1, 1,000 and 10,000 no-op trials were measured."""
-    sizes = (1, 1_000, 10_000)
-    runs = [measured[f"noop-{n}"].runs.get(runner, ()) for n in sizes if f"noop-{n}" in measured]
-    if len(runs) < len(sizes) or not all(counted(of_size) for of_size in runs):
+    """Return how flat a runner is; None unless 1,000, 5,000 and 10,000 no-op trials were measured.
+
+    What starting costs, workers included, is in all three and taken off by the differences.
+    """
+    runs = [measured[f"noop-{n}"].runs.get(runner, ()) for n in _SIZES if f"noop-{n}" in measured]
+    if len(runs) < len(_SIZES) or not all(counted(of_size) for of_size in runs):
         return None
     seconds = [statistics.median(walls(of_size)) for of_size in runs]
     memory = [statistics.median(r.cost.memory for r in counted(of_size)) for of_size in runs]
@@ -84,6 +87,5 @@ def flatness(measured: Mapping[str, Results], runner: str) -> Flatness | None:
 
 
 def _each(costs: list[float]) -> float:
-    one, thousand, ten_thousand = costs
-    small, large = (thousand - one) / 999, (ten_thousand - one) / 9_999
-    return large / small if small > 0 else float("nan")
+    early, late = ((costs[i + 1] - costs[i]) / (_SIZES[i + 1] - _SIZES[i]) for i in range(len(costs) - 1))
+    return late / early if early > 0 else float("nan")

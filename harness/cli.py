@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.store import Store
+from harness.wording import counted
 
 _STORE = ".harness"
 
@@ -61,11 +62,11 @@ def _sync(root: Path | None, store: Path) -> int:
     delivery = deliver(Store(place / store), root=place)
     if delivery.runs or delivery.trials or delivery.models:
         print(
-            f"delivered to {delivery.uri}: {_count(delivery.runs, 'experiment')}, "
-            f"{_count(delivery.trials, 'trial')}, {_count(delivery.models, 'model')}"
+            f"delivered to {delivery.uri}: {counted(delivery.runs, 'experiment')}, "
+            f"{counted(delivery.trials, 'trial')}, {counted(delivery.models, 'model')}"
         )
     elif delivery.busy and delivery.problem is None:
-        print(f"{_count(delivery.busy, 'run')} left to the processes that are at them")
+        print(f"{counted(delivery.busy, 'run')} left to the processes that are at them")
     elif delivery.problem is None:
         print(f"nothing to deliver: {delivery.uri} has every recorded run")
     if delivery.problem is None:
@@ -76,7 +77,3 @@ def _sync(root: Path | None, store: Path) -> int:
 
 def _nearest(start: Path, store: Path) -> Path:
     return next((folder for folder in (start, *start.parents) if (folder / store).is_dir()), start)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -13,6 +13,7 @@ from harness.collection import ExperimentModule, requested, role
 from harness.errors import HarnessError, StoreError
 from harness.selection import contracts, widen
 from harness.settings import Settings
+from harness.wording import counted
 
 if TYPE_CHECKING:
     from harness.execution import Execution
@@ -92,9 +93,9 @@ class Conductor:
         if not self._added:
             return []
         gates = sum(role(item) == "gate" for item in items)
-        needing = f", for {_number(gates, 'gate')}" if gates else ""
+        needing = f", for {counted(gates, 'gate')}" if gates else ""
         kinds = Counter(role(item) for item in self._added)
-        added = [_number(kinds[kind], kind) for kind in ("contract", "trial") if kinds[kind]]
+        added = [counted(kinds[kind], kind) for kind in ("contract", "trial") if kinds[kind]]
         return [f"selected as well{needing}: {' and '.join(added)}"]
 
     # Running
@@ -197,7 +198,3 @@ class Conductor:
             terminalreporter.write_sep("=", "experiments")
             for line in self._summary:
                 terminalreporter.write_line(line.text, **line.markup)
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}{'s' * (count != 1)}"

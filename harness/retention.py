@@ -26,21 +26,32 @@ def prune(store: Store, keep: int = 10, sources: int = 20) -> int:
     old = folders[: max(len(folders) - keep, 0)]
     dead = time.time() - _DAY
     settled = [f for f in old if f.settled and (f.written < dead or f.records().finished)]
-    wanted = _sources(folders)[-sources:] if settled and sources else []
-    gone = [folder for folder in settled if folder not in wanted]
+    results: dict[str, set[str]] = {}
+    wanted = [folder for folder in settled if _is_source(folder, folders, results)]
+    kept = wanted[-sources:] if sources else []
+    gone = [folder for folder in settled if folder not in kept]
     for folder in gone:
         folder.delete()
     return len(gone)
 
 
-def _sources(folders: Sequence[RunFolder]) -> list[RunFolder]:
-    """Return the folders that hold the newest result of a trial, oldest first."""
-    known: set[str] = set()
-    found: list[RunFolder] = []
-    for folder in reversed(folders):
+def _is_source(folder: RunFolder, folders: Sequence[RunFolder], results: dict[str, set[str]]) -> bool:
+    """Return whether a run holds the newest result of a trial.
+
+    Newer runs are read from the newest, and mostly the first of them has all. results: by run, as read.
+    """
+    left = _results(folder, results)
+    for newer in reversed(folders[folders.index(folder) + 1 :]):
+        if not left:
+            break
+        left = left - _results(newer, results)
+    return bool(left)
+
+
+def _results(folder: RunFolder, known: dict[str, set[str]]) -> set[str]:
+    """Return the trials whose result of a run may be reused, by node id."""
+    if folder.run.id not in known:
         trials = folder.records().trials
-        results = {r.node_id for r in trials if r.fingerprint and r.outcome in ("passed", "pruned")}
-        if not results <= known:
-            found.insert(0, folder)
-        known |= results
-    return found
+        found = {r.node_id for r in trials if r.fingerprint and r.outcome in ("passed", "pruned")}
+        known[folder.run.id] = found
+    return known[folder.run.id]

@@ -77,5 +77,5 @@ def test_a_run_with_the_newest_result_of_a_trial_stays(store, project):
 
     assert prune(store, keep=1) == 3
     assert left(store) == ["newest of 0", "newest of 2", "newest of 3"]
-    assert prune(store, keep=1, sources=2) == 1
+    assert prune(store, keep=1, sources=1) == 1
     assert left(store) == ["newest of 2", "newest of 3"]

@@ -21,6 +21,7 @@ import harness.execution
 import harness.report
 import harness.run
 import harness.tracking  # noqa: F401  # would be imported anew in every run
+from harness.store import Store
 from harness.tracking.quiet import quiet
 
 pytest_plugins = ["pytester"]
@@ -104,6 +105,14 @@ def empty_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) ->
 def project(empty_project: Project) -> Project:
     """A data set, features, one experiment of three trials and a gate that passes."""
     return empty_project.write({"conftest.py": CONFTEST, "experiments/experiment_shops.py": EXPERIMENT})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An open store in a folder of its own."""
+    made = Store(tmp_path / ".harness")
+    made.open()
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -41,13 +41,6 @@ def fitted():
 
 
 @pytest.fixture
-def store(tmp_path):
-    store = Store(tmp_path / ".harness")
-    store.open()
-    return store
-
-
-@pytest.fixture
 def project(request, tmp_path):
     return f"{request.node.name} {tmp_path.name}"
 

@@ -20,13 +20,6 @@ from harness.store import Store
 
 
 @pytest.fixture
-def store(tmp_path):
-    made = Store(tmp_path / "store")
-    made.open()
-    return made
-
-
-@pytest.fixture
 def process(store, tmp_path):
     """Make what one process has; by default features have the source "v1"."""
 

@@ -7,17 +7,9 @@ import pytest
 from tracked import STARTED, begin, record, trial
 
 from harness.retention import prune
-from harness.store import Store
 from harness.tracking import deliver
 
 pytestmark = pytest.mark.usefixtures("apart_from_mlflow")
-
-
-@pytest.fixture
-def store(tmp_path):
-    store = Store(tmp_path / ".harness")
-    store.open()
-    return store
 
 
 @pytest.fixture

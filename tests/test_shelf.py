@@ -36,13 +36,6 @@ from harness.models.transforms import Fitted, derive
 from harness.store import Store
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    made = Store(tmp_path / "store")
-    made.open()
-    return made
-
-
 def fetched(store: Store, transformer, data: Dataset, key: str = KEY, calls: list | None = None):
     def once() -> Fitted:
         if calls is not None:

@@ -73,13 +73,6 @@ def fitted():
     return fit()
 
 
-@pytest.fixture
-def store(tmp_path):
-    store = Store(tmp_path / ".harness")
-    store.open()
-    return store
-
-
 PROJECTS = (f"project {i}" for i in itertools.count())
 
 

@@ -1,16 +1,22 @@
-"""The command `harness`: arguments in, a line or two of text and an exit code out."""
+"""The command `harness`: arguments in, a line or two of text, or a file's, and an exit code out."""
 
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from harness.folders import walk
 from harness.store import Store
 from harness.wording import counted
 
 _STORE = ".harness"
+_EXPERIMENTS = "experiment_*.py"
+"""As pytest finds them if nothing else is set."""
+_ROOTS = ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg", ".git")
+"""What lies in a project's own folder."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,8 +43,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="DIR",
         help=f"folder of results, relative to the project's (default: {_STORE}, as experiment_store)",
     )
+    sync.set_defaults(run=lambda options: _sync(options.root, options.store))
+    dockerfile = commands.add_parser(
+        "dockerfile",
+        help="print a Dockerfile for --backend=sagemaker",
+        description="Print a Dockerfile of an image in which experiments run on Amazon SageMaker as they do "
+        "here: this Python and the exact versions of what they import, with SageMaker's training toolkit.",
+    )
+    dockerfile.add_argument(
+        "places",
+        nargs="*",
+        type=_place,
+        metavar="FILE_OR_FOLDER",
+        help=f"experiment files, or folders of files {_EXPERIMENTS} (default: the current folder)",
+    )
+    dockerfile.set_defaults(run=lambda options: _dockerfile(options.places or [Path.cwd()]))
     options = parser.parse_args(arguments)
-    return _sync(options.root, options.store)
+    return int(options.run(options))
+
+
+def _place(text: str) -> Path:
+    path = Path(text)
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"{text!r} is no file or folder")
+    return path.resolve()
 
 
 def _folder(text: str) -> Path:
@@ -77,3 +105,37 @@ def _sync(root: Path | None, store: Path) -> int:
 
 def _nearest(start: Path, store: Path) -> Path:
     return next((folder for folder in (start, *start.parents) if (folder / store).is_dir()), start)
+
+
+def _dockerfile(places: Sequence[Path]) -> int:
+    from harness.backends.sagemaker.dockerfile import dockerfile
+    from harness.backends.sagemaker.libraries import libraries
+    from harness.backends.sagemaker.requirements import requirements
+    from harness.pool.preloads import conftests
+
+    files = list(dict.fromkeys(_experiments(places)))
+    if not files:
+        print(
+            f"harness dockerfile: no file {_EXPERIMENTS} is in {', '.join(map(str, places))}; "
+            "name the experiment files, or a folder of them",
+            file=sys.stderr,
+        )
+        return 1
+    root = _project(files[0].parent)
+    print(dockerfile(requirements(libraries([*conftests(files, root), *files], root))), end="")
+    return 0
+
+
+def _experiments(places: Iterable[Path]) -> Iterator[Path]:
+    for place in places:
+        if place.is_file():
+            yield place
+            continue
+        for folder, names, files in walk(place):
+            names[:] = [name for name in names if not name.startswith(".")]
+            yield from (Path(folder, name) for name in fnmatch.filter(files, _EXPERIMENTS))
+
+
+def _project(start: Path) -> Path:
+    folders = (start, *start.parents)
+    return next((place for place in folders if any((place / name).exists() for name in _ROOTS)), start)

@@ -14,15 +14,16 @@ import pytest
 from harness.backends.base import Backend
 from harness.catalogue import Catalogue
 from harness.collection import role
+from harness.errors import HarnessError
 from harness.pool.messages import Answer
 from harness.pool.warned import warn
 from harness.recorder import observe
 from harness.replay import replay, told
-from harness.results import pack
+from harness.results import PAYLOAD, pack
 from harness.roster import REUSED, Roster
 from harness.run import Run
 from harness.settings import SERVER, Settings
-from harness.staging import PAYLOAD, PRUNED_WORD, Staging, fail
+from harness.staging import PRUNED_WORD, Staging, fail
 from harness.tracking import Background
 from harness.workforce import workforce
 
@@ -130,7 +131,10 @@ class Execution:
             if item.nodeid in self._elsewhere and self.roster.reused(item) is None
         ]
         prepared = {name: made.to_json() for name, made in self.run.materials.prepared.items()}
-        self.backend.start(ready, prepared)
+        try:
+            self.backend.start(ready, prepared)
+        except HarnessError as error:
+            raise pytest.UsageError(str(error)) from None
         if self.tracker is not None and self._trials:
             self.tracker.begin()
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness import settings
+from harness.backends.sagemaker import options as sagemaker
 from harness.settings import CONDUCTOR, SERVER, SETTINGS
 
 if TYPE_CHECKING:
@@ -20,12 +21,14 @@ __tracebackhide__ = True
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     settings.declare(parser)
+    sagemaker.declare(parser)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     option = early_config.known_args_namespace
-    if not settings.here(option) and not settings.idle(option):
+    local = option.backend == "local" and not settings.here(option)
+    if local and not settings.idle(option):
         from harness.forerunner import forerun
 
         forerun(early_config)
@@ -40,7 +43,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    sagemaker.check(config.option, config.getoption("workers"))
     config.stash[SETTINGS] = settings.Settings.of(config)
+    if config.getoption("rehearse"):
+        config.pluginmanager.import_plugin("harness.rehearsal.plugin")
     for pattern in config.stash[SETTINGS].experiment_files:
         config.addinivalue_line("python_files", pattern)  # collected, and asserts rewritten
 

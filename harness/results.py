@@ -14,6 +14,9 @@ Outcome = Literal["passed", "failed", "raised", "skipped", "pruned", "error"]
 broke (a killed worker, say)."""
 
 
+PAYLOAD = "harness"
+"""Attribute of a tear-down report that carries the item's record, as JSON, wherever the report goes."""
+
 MODEL = "model"
 """Role of the file that only the best trial of an experiment keeps: all models would fill the disk."""
 
@@ -131,6 +134,8 @@ class TrialRecord(JsonRecord):
     all but the best trial, the model is dropped after the run."""
     fingerprint: Mapping[str, str] = field(default_factory=dict)
     """Digest of each part that the trial's result depends on, by the part's name."""
+    origin: Mapping[str, str] = field(default_factory=dict)
+    """Where it ran, by the names of tags, if not on this machine."""
     reused_from: str | None = None
     """Id of the run in which the trial ran, if `--resume` took its result from there."""
 

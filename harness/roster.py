@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.backends.base import Brief
+from harness.bests import best
 from harness.collection import INDEX, VALUES, experiment_name, searched
 from harness.errors import StoreError
 from harness.pool.messages import Answer, Order
 from harness.pruning import Bar, bars
 from harness.recorder import own_parameters, recorded_parameters
-from harness.results import TrialRecord, pack, unpack
+from harness.results import PAYLOAD, TrialRecord, pack, unpack
 from harness.resumption import Resumption
 from harness.run import Run
 from harness.space import Search
 from harness.stage import BARS
-from harness.staging import PAYLOAD
 
 if TYPE_CHECKING:
     from harness.sampling import Sampler
@@ -83,6 +84,34 @@ class Roster:
         """Return why a trial runs; None unless its result was looked for in the store."""
         return self._resumption.reasons.get(node_id)
 
+    def brief(self, node_id: str) -> Brief:
+        """Return what is known of a trial before it starts."""
+        item = self._items[node_id]
+        search = searched(item)
+        return Brief(
+            node_id=node_id,
+            experiment=experiment_name(item),
+            folder=self._run.stage.folder_of(item),
+            params=recorded_parameters(item) if search is None else None,
+            search=search,
+            objective=self._run.objective(item),
+            datasets=self._run.stage.datasets_of(item),
+        )
+
+    def choose(self, node_id: str, values: Mapping[str, Any]) -> None:
+        """Learn the values that another sampler than ours has chosen for a trial of a search."""
+        item = self._items[node_id]
+        search = searched(item)
+        assert search is not None
+        item.stash[VALUES] = search.values(values)
+        self._run.params[node_id] = search.values(values)
+
+    def best(self) -> tuple[str, float] | None:
+        """Return the best objective so far, name and value, where a trial has finished last."""
+        finished = [record for record in self._run.findings.trials.values() if record.finished]
+        found = best(self._run.results_of(finished[-1].experiment)) if finished else None
+        return None if found is None or found.value is None else (str(found.objective), found.value)
+
     def assign(self, node_id: str) -> Order:
         """Return the order of a trial that is about to start, with the values that its search has chosen."""
         item = self._items[node_id]
@@ -121,7 +150,7 @@ class Roster:
             if report.get("outcome") == "failed":
                 self.failed()
             if PAYLOAD in report:
-                self.keep(report[PAYLOAD])
+                self.keep({**report[PAYLOAD], "origin": answer.origin} if answer.origin else report[PAYLOAD])
 
     def spoilt(self, node_id: str, answer: Answer) -> None:
         """Take in that a fixture which the trial shared with others failed at its end, after its answer."""

@@ -23,8 +23,9 @@ from harness.objectives import check
 from harness.outcomes import Archive, ExperimentResult
 from harness.provenance import commit, project_name
 from harness.recorder import broken_contract, gate_record, parameters
-from harness.results import ContractRecord, GateRecord, RunRecord, TrialRecord
+from harness.results import ContractRecord, GateRecord, Objective, RunRecord, TrialRecord
 from harness.rundir import RunFolder
+from harness.scoring.metrics import default_objective, objective
 from harness.selection import judged
 from harness.settings import Settings
 from harness.stage import Stage, objective_of
@@ -181,6 +182,20 @@ class Run:
                 found |= dict.fromkeys(self.stage.datasets_of(trial))
         own = item.stash[DATASET].name if role(item) == "contract" else None
         return [name for name in found if name != own]
+
+    def objective(self, item: pytest.Item) -> Objective | None:
+        """Return what will make a trial the best; None: nothing, or only the trial itself will tell."""
+        tasks = {
+            self.findings.contracts[n].task
+            for n in self.stage.datasets_of(item)
+            if n in self.findings.contracts
+        }
+        task = tasks.pop() if len(tasks) == 1 else None
+        declared = objective_of(item)
+        named = objective(
+            declared.maximize, declared.minimize, self.metrics[experiment_name(item)], task=task, logged=True
+        )
+        return default_objective(task) if named is None and task is not None else named
 
     def blocked(self, item: pytest.Item) -> str | None:
         """Return why an item cannot run: a contract that is broken."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-BACKENDS = ("local",)
+BACKENDS = ("local", "sagemaker")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ def declare(parser: pytest.Parser) -> None:
         "--backend",
         choices=BACKENDS,
         default="local",
-        help="where trials run (default: local)",
+        help="where trials run: processes here, or jobs of Amazon SageMaker (default: local)",
     )
     group.addoption(
         "--workers",

@@ -11,16 +11,13 @@ from harness.collection import role
 from harness.errors import HarnessError
 from harness.pruning import Pruned
 from harness.recorder import observe
-from harness.results import pack
+from harness.results import PAYLOAD, pack
 from harness.stage import PRUNED, TRIAL, Stage
 
 __tracebackhide__ = True
 
 _DRAW_NOTHING = frozenset({"_pytest.python", "_pytest.fixtures", "harness.plugin"})
 """Modules of the fixtures that only hand on a parameter, or `trial`."""
-
-PAYLOAD = "harness"
-"""Attribute of a tear-down report that carries the item's record, as JSON, wherever the report goes."""
 
 PRUNED_WORD = "pruned"
 """Attribute of a report of a trial that was stopped as hopeless."""

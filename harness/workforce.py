@@ -11,12 +11,11 @@ from functools import partial
 
 import pytest
 
-from harness.backends.base import Backend
+from harness.backends.base import Backend, Planner
 from harness.backends.local import InProcess
 from harness.cores import cores
 from harness.pool.arguments import opening
 from harness.pool.forked import ForkServer
-from harness.pool.host import Host
 from harness.pool.pool import Pool
 from harness.pool.processes import Launcher, limited
 from harness.pool.spawned import Spawn
@@ -32,12 +31,14 @@ class Workforce:
     """Of one fit."""
     elsewhere: bool
     """Whether in other processes."""
-    backend: Callable[[Host], Backend]
+    backend: Callable[[Planner], Backend]
 
 
 def workforce(config: pytest.Config, settings: Settings, trials: Sequence[pytest.Item]) -> Workforce:
     """Return a pool for trials that need not run in this process, else this process."""
     run_id = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
+    if settings.backend == "sagemaker" and trials:
+        return _sagemaker(config, settings, trials, run_id)
     count = min(settings.workers or cores(), len(trials))
     alone = count == 1 and settings.workers is None and settings.trial_timeout is None
     if settings.workers == 1 or not count or alone:
@@ -65,6 +66,22 @@ def workforce(config: pytest.Config, settings: Settings, trials: Sequence[pytest
             timeout=settings.trial_timeout,
             one_by_one=bool(config.getoption("maxfail")),
         ),
+    )
+
+
+def _sagemaker(
+    config: pytest.Config, settings: Settings, trials: Sequence[pytest.Item], run_id: str
+) -> Workforce:
+    from harness.backends.sagemaker.backend import SageMaker
+    from harness.backends.sagemaker.options import SageMakerSettings
+
+    cloud = SageMakerSettings.of(config)
+    files = {item.nodeid: item.path for item in trials}
+    return Workforce(
+        run_id,
+        settings.threads or cores(),
+        True,
+        lambda planner: SageMaker(config, settings, cloud, planner, run=run_id, files=files),
     )
 
 

@@ -115,7 +115,7 @@ def test_collecting_the_examples_loads_no_tracker_and_no_plots(tmp_path, empty_p
     assert top & {"mlflow", "great_expectations", "sagemaker", "boto3", "matplotlib"} == set()
 
 
-def test_a_project_without_experiments_pays_for_two_modules_and_is_not_changed(empty_project):
+def test_a_project_without_experiments_pays_for_three_modules_and_is_not_changed(empty_project):
     project = empty_project.write(
         {
             "conftest.py": "import pytest\n@pytest.fixture\ndef three(): return 3\n",
@@ -130,6 +130,9 @@ def test_a_project_without_experiments_pays_for_two_modules_and_is_not_changed(e
         "harness",
         "harness.plugin",
         "harness.settings",
+        "harness.backends",
+        "harness.backends.sagemaker",
+        "harness.backends.sagemaker.options",
         "harness.declarations",
         "harness.decorators",
         "harness.errors",

@@ -3,9 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+from harness.pool.host import Host
 from harness.pool.messages import Answer
+from harness.results import Objective
+from harness.space import Search
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brief:
+    """What a backend that plans ahead must know of a trial before it starts."""
+
+    node_id: str
+    experiment: str
+    folder: str
+    """For its files, relative to the run's."""
+    params: Mapping[str, Any] | None
+    """Hyperparameters in JSON's words; None: they are not chosen yet."""
+    search: Search | None
+    objective: Objective | None
+    """None: it has none, or which one only the trial itself will tell."""
+    datasets: Sequence[str]
+    """Names of the data sets that it needs."""
+
+
+class Planner(Host, Protocol):
+    """A host that tells of trials ahead."""
+
+    def brief(self, node_id: str) -> Brief:
+        """Return what is known of a trial."""
+
+    def choose(self, node_id: str, values: Mapping[str, Any]) -> None:
+        """Learn the values, in their plain form, that another sampler has chosen for a trial of a search."""
+
+    def best(self) -> tuple[str, float] | None:
+        """Return the best objective so far, name and value, where a trial has finished last."""
 
 
 class Backend(Protocol):

@@ -68,18 +68,25 @@ def opening(
 
 
 def arguments(
-    config: pytest.Config, files: Iterable[Path], *, temporary: Path, timeout: float | None = None
+    config: pytest.Config,
+    files: Iterable[Path],
+    *,
+    temporary: Path,
+    timeout: float | None = None,
+    folder: Path | None = None,
 ) -> list[str]:
     """Return what a worker gives to pytest so that it collects the trials of `files` as here.
 
     Output, cache and selection options stay here; so do options of plugins.
-    temporary: base folder of `tmp_path`, the worker's own; timeout: seconds after which a trial hangs.
+    temporary: base folder of `tmp_path`, the worker's own; timeout: seconds after which a trial hangs;
+    folder: the worker's working directory, by default this one.
     """
+    start = folder or config.invocation_params.dir
     settings = [*(config.getoption("override_ini") or ()), *_SETTINGS]
     if timeout is not None and not 0 < _patience(config) < timeout:
         settings.append(f"faulthandler_timeout={timeout}")
     return [
-        *(_relative(path, config.invocation_params.dir) for path in files),
+        *(_relative(path, start) for path in files),
         f"--rootdir={config.rootpath}",
         # A worker is given fewer paths than pytest was: it might find a file that does not count here.
         f"--config-file={config.inipath or os.devnull}",

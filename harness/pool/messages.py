@@ -55,6 +55,8 @@ class Answer:
     """As `pytest_report_to_serializable` made them."""
     warnings: Sequence[Mapping[str, Any]] = field(default=())
     """As `harness.pool.warned.pack` made them."""
+    origin: Mapping[str, str] = field(default_factory=dict)
+    """Where it ran, by the names of tags; nothing for processes of this machine."""
 
 
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+\b")

@@ -59,6 +59,7 @@ def of_trial(
         tags["harness.data_digest"] = trial.data_digest
     if trial.reused_from:
         tags["harness.reused_from"] = trial.reused_from
+    tags |= trial.origin
     tags |= {"harness.experiment": trial.experiment, "harness.trial": str(trial.index)}
     tags |= _machinery(run, "trial", trial.node_id)
     note = notes.of_trial(trial)

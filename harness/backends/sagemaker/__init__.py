@@ -1,0 +1,1 @@
+"""Trials as tuning and training jobs of Amazon SageMaker."""

@@ -1,0 +1,181 @@
+"""Settings in; who acts on SageMaker, where and with which image, as the official SDK finds it, out."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from harness.backends.sagemaker.options import SageMakerSettings
+from harness.errors import HarnessError
+
+_EXTRA = "pip install 'harness[sagemaker]'"
+_LOGIN = (
+    "run `aws configure` or `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY"
+)
+_IMAGES = {(3, 12): "2.9", (3, 13): "2.10"}
+"""Versions of AWS's PyTorch training images by their Python; of their general images the newest."""
+
+
+class AccountError(HarnessError):
+    """AWS cannot be reached, or not as whom or where it was asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Who acts on SageMaker, and where."""
+
+    session: Any
+    """`sagemaker.core.helper.session_helper.Session`."""
+    region: str
+    role: str
+    bucket: str
+    image: str
+    installs: bool
+    """Whether the image lacks what experiments need, so that each job installs it."""
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client."""
+        from botocore.config import Config
+
+        # Retries beyond these are the watcher's, who can say so meanwhile.
+        config = Config(retries={"max_attempts": 3, "mode": "standard"}, connect_timeout=10, read_timeout=60)
+        return self.session.boto_session.client(service, region_name=self.region, config=config)
+
+
+def connect(settings: SageMakerSettings) -> Account:
+    """Return the account that settings name, else the SDK finds; raise AccountError if it finds none.
+
+    A default bucket that does not exist is made, as the SDK does; one that is named is not.
+    """
+    try:
+        import boto3
+        from sagemaker.core.helper.session_helper import Session
+    except ImportError as error:
+        raise AccountError(f"--backend=sagemaker needs the SageMaker SDK ({error})", _EXTRA) from None
+    with hushed(), _told(settings):
+        boto = boto3.Session(region_name=settings.region)
+        region = _region(boto)
+        if boto.get_credentials() is None:
+            raise AccountError("no AWS credentials were found", _LOGIN)
+        session = Session(boto_session=boto, default_bucket=settings.bucket)
+        image = settings.image or _image(region, settings.instance)
+        if settings.network_isolation and settings.image is None:
+            raise AccountError(
+                "with network isolation AWS's own image cannot install what the experiments need",
+                "build an image from what `harness dockerfile` prints, and name it in sagemaker_image",
+            )
+        return Account(
+            session=session,
+            region=region,
+            role=_role(session, settings.role),
+            bucket=settings.bucket or session.default_bucket(),
+            image=image,
+            installs=settings.image is None,
+        )
+
+
+def _region(boto: Any) -> str:
+    region: str | None = boto.region_name
+    if not region:
+        raise AccountError(
+            "no AWS region was found", "set sagemaker_region, --sagemaker-region=NAME or AWS_DEFAULT_REGION"
+        )
+    known = [
+        name
+        for part in boto.get_available_partitions()
+        for name in boto.get_available_regions("sagemaker", part)
+    ]
+    if region not in known:
+        close = difflib.get_close_matches(region, known, 1)
+        raise AccountError(
+            f"SageMaker has no region {region!r}",
+            f"did you mean {close[0]!r}?" if close else "set sagemaker_region to one such as us-east-1",
+        )
+    return region
+
+
+def _role(session: Any, named: str | None) -> str:
+    """Return the role of jobs: the one named, the SDK's configured one, or that of the caller."""
+    from sagemaker.core.common_utils import resolve_value_from_config
+    from sagemaker.core.config.config_schema import TRAINING_JOB_ROLE_ARN_PATH
+    from sagemaker.core.helper.session_helper import get_execution_role
+
+    role: str | None = resolve_value_from_config(
+        direct_input=named, config_path=TRAINING_JOB_ROLE_ARN_PATH, sagemaker_session=session
+    )
+    if role is None:
+        try:
+            role = get_execution_role(session)
+        except ValueError as error:  # the caller is a user
+            raise AccountError(
+                f"no execution role was found: {error}",
+                "set sagemaker_role or --sagemaker-role=ARN to a role that SageMaker may assume",
+            ) from None
+    if "/" not in str(role):
+        role = session.expand_role(role)
+    return str(role)
+
+
+def _image(region: str, instance: str) -> str:
+    from sagemaker.core import image_uris
+
+    version = _IMAGES.get(sys.version_info[:2])
+    if version is None:
+        raise AccountError(
+            f"AWS has no image with Python {sys.version_info[0]}.{sys.version_info[1]} that is known here",
+            "build one from what `harness dockerfile` prints, and name it in sagemaker_image",
+        )
+    return str(
+        image_uris.retrieve(
+            "pytorch",
+            region=region,
+            version=version,
+            py_version=f"py{sys.version_info[0]}{sys.version_info[1]}",
+            instance_type=instance,
+            image_scope="training",
+        )
+    )
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Keep what the SDK logs and warns of out of pytest's output."""
+    logger = logging.getLogger("sagemaker")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _told(settings: SageMakerSettings) -> Iterator[None]:
+    """Say in one sentence what AWS, or the way to it, refuses."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        code, said = error.response["Error"]["Code"], error.response["Error"]["Message"]
+        action = error.operation_name
+        if code in (
+            "ExpiredToken",
+            "ExpiredTokenException",
+            "InvalidClientTokenId",
+            "UnrecognizedClientException",
+        ):
+            raise AccountError(f"AWS refuses the credentials: {said}", _LOGIN) from None
+        remedy = "set sagemaker_bucket" if settings.bucket is None else "set sagemaker_role"
+        raise AccountError(f"AWS refuses {action}: {said}", f"ask for that permission, or {remedy}") from None
+    except BotoCoreError as error:
+        raise AccountError(f"AWS cannot be used: {error}", _LOGIN) from None

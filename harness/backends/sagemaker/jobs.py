@@ -1,0 +1,246 @@
+"""Requests of tuning and training jobs in; which of them run, have ended or were lost, by trial, out."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from harness.backends.sagemaker.service import Service, ServiceError
+
+_ENDED = frozenset({"Completed", "Failed", "Stopped"})
+_MISSES = 3
+"""Looks at which a job that was there is not, before it counts as lost: lists lag behind."""
+_NUMBERED = re.compile(r"-(\d{3,})-[0-9a-f]+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A trial that nothing more is to be waited for."""
+
+    node_id: str
+    job: str | None
+    """Its training job, which has ended; None: there is none."""
+    reason: str = ""
+    """Why there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many trials are where."""
+
+    queued: int
+    running: int
+    ended: int
+
+
+class Jobs(Protocol):
+    """The jobs of one experiment's trials."""
+
+    @property
+    def done(self) -> bool:
+        """Whether every trial has ended."""
+
+    @property
+    def counts(self) -> Counts:
+        """How many trials are where, by the last look."""
+
+    def look(self) -> list[Ended]:
+        """Ask how things stand; start what may start; return the trials that have ended since the last look.
+
+        Raises ServiceError or PassingError.
+        """
+
+    def stop(self) -> None:
+        """Stop what runs, and start nothing more."""
+
+    def names(self) -> list[str]:
+        """Return the names of the jobs that may still run."""
+
+
+class TuningJob:
+    """One tuning job: SageMaker starts its training jobs.
+
+    trials: node ids. find: the trial of a training job's summary; LookupError if it has none.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        name: str,
+        trials: Sequence[str],
+        find: Callable[[Mapping[str, Any]], str],
+    ) -> None:
+        self._service = service
+        self._name = name
+        self._open = dict.fromkeys(trials)
+        self._find = find
+        self._total = len(trials)
+        self._running: set[str] = set()
+        self._missed: dict[str, int] = {}
+        self._jobs: dict[str, str] = {}
+
+    @property
+    def done(self) -> bool:
+        return not self._open
+
+    @property
+    def counts(self) -> Counts:
+        running = len(self._running)
+        return Counts(len(self._open) - running, running, self._total - len(self._open))
+
+    def look(self) -> list[Ended]:
+        ended: list[Ended] = []
+        before, self._running = self._running, set()
+        for summary in self._service.children(self._name):
+            try:
+                node_id = self._find(summary)
+            except LookupError:
+                continue
+            self._jobs[node_id] = summary["TrainingJobName"]
+            if node_id in self._open and summary["TrainingJobStatus"] in _ENDED:
+                ended.append(Ended(node_id, summary["TrainingJobName"]))
+            elif node_id in self._open:
+                self._running.add(node_id)
+        for found in ended:
+            del self._open[found.node_id]
+        return ended + self._lost(before) + self._left()
+
+    def _lost(self, before: set[str]) -> list[Ended]:
+        """Return the trials whose jobs were there and are not any more."""
+        missed = {node_id for node_id in before | set(self._missed) if node_id in self._open} - self._running
+        self._missed = {node_id: self._missed.get(node_id, 0) + 1 for node_id in missed}
+        gone = [node_id for node_id, times in self._missed.items() if times >= _MISSES]
+        for node_id in gone:
+            del self._missed[node_id], self._open[node_id]
+        return [
+            Ended(node_id, None, f"SageMaker knows training job {self._jobs[node_id]} no more")
+            for node_id in gone
+        ]
+
+    def _left(self) -> list[Ended]:
+        """Return the trials that were never started, if the tuning job has ended."""
+        if not self._open or self._running or self._missed:
+            return []
+        told = self._service.tuning(self._name)
+        status = told["HyperParameterTuningJobStatus"]
+        if status not in _ENDED:
+            return []
+        # A training job may have come and gone between the two questions.
+        known = {self._jobs_of(summary) for summary in self._service.children(self._name)}
+        left = [node_id for node_id in self._open if node_id not in known]
+        why = told.get("FailureReason", "")
+        for node_id in left:
+            del self._open[node_id]
+        reason = f"tuning job {self._name} ended as {status} before it started this trial"
+        return [Ended(node_id, None, f"{reason}{': ' if why else ''}{why}") for node_id in left]
+
+    def _jobs_of(self, summary: Mapping[str, Any]) -> str | None:
+        try:
+            return self._find(summary)
+        except LookupError:
+            return None
+
+    def stop(self) -> None:
+        if self._open:
+            self._service.stop_tuning(self._name)
+
+    def names(self) -> list[str]:
+        return [self._name] if self._open else []
+
+
+class SingleJobs:
+    """Training jobs, of which a few run at once.
+
+    requests: by node id, each made when its turn comes. part: what the names of all of them, and of
+    nobody else's, have in common.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        requests: Mapping[str, Callable[[], Mapping[str, Any]]],
+        *,
+        part: str,
+        parallel: int,
+    ) -> None:
+        self._service = service
+        self._requests = requests
+        self._part = part
+        self._parallel = parallel
+        self._queue = deque(requests)
+        self._running: dict[str, str] = {}
+        self._missed: dict[str, int] = {}
+        self._ended = 0
+
+    @property
+    def done(self) -> bool:
+        return not self._queue and not self._running
+
+    @property
+    def counts(self) -> Counts:
+        return Counts(len(self._queue), len(self._running), self._ended)
+
+    def look(self) -> list[Ended]:
+        ended: list[Ended] = []
+        if self._running:
+            known = {
+                s["TrainingJobName"]: s["TrainingJobStatus"] for s in self._service.trainings(self._part)
+            }
+            for node_id, job in list(self._running.items()):
+                if known.get(job) in _ENDED:
+                    ended.append(Ended(node_id, job))
+                elif job not in known:
+                    self._missed[job] = self._missed.get(job, 0) + 1
+                    if self._missed[job] >= 2 * _MISSES:
+                        ended.append(Ended(node_id, None, f"SageMaker knows training job {job} no more"))
+                else:
+                    self._missed.pop(job, None)
+        for found in ended:
+            del self._running[found.node_id]
+        self._ended += len(ended)
+        self.fill()
+        return ended
+
+    def fill(self) -> None:
+        """Start as many as may run."""
+        while self._queue and len(self._running) < self._parallel:
+            node_id = self._queue[0]
+            request = self._requests[node_id]()
+            try:
+                self._service.create(request)
+            except ServiceError as error:
+                if "ResourceLimitExceeded" in error.problem and self._running:
+                    return  # until one of them has ended
+                raise
+            self._queue.popleft()
+            self._running[node_id] = request["TrainingJobName"]
+
+    def stop(self) -> None:
+        self._queue.clear()
+        for job in self._running.values():
+            self._service.stop_training(job)
+
+    def names(self) -> list[str]:
+        return list(self._running.values())
+
+
+def by_point(
+    find: Callable[[Mapping[str, str]], int], trials: Sequence[str]
+) -> Callable[[Mapping[str, Any]], str]:
+    """Return how to find the trial of a Grid's training job: by the texts it was given."""
+    return lambda summary: trials[find(summary["TunedHyperParameters"])]
+
+
+def by_number(trials: Sequence[str]) -> Callable[[Mapping[str, Any]], str]:
+    """Return how to find the trial of a search's training job: by the number in its name."""
+
+    def find(summary: Mapping[str, Any]) -> str:
+        number = _NUMBERED.search(summary["TrainingJobName"])
+        if number is None or not 1 <= int(number[1]) <= len(trials):
+            raise LookupError(summary["TrainingJobName"])
+        return trials[int(number[1]) - 1]
+
+    return find

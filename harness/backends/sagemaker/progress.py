@@ -1,0 +1,58 @@
+"""How many trials are where in; a line that somebody who waits can read out."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from harness.backends.sagemaker.jobs import Counts
+
+_PAUSE = 60.0
+"""Seconds between two lines where a line cannot be written anew."""
+
+
+def line(counts: Counts, failed: int, best: str, trouble: str | None) -> str:
+    """Return how things stand; best: the best value so far with its name, or an empty text."""
+    parts = [
+        f"{counts.queued} queued" if counts.queued else "",
+        f"{counts.running} running" if counts.running else "",
+        f"{counts.ended - failed} done" if counts.ended - failed else "",
+        f"{failed} failed" if failed else "",
+        f"best {best}" if best else "",
+        f"waiting: {trouble}" if trouble else "",
+    ]
+    return "SageMaker: " + ", ".join(filter(None, parts))
+
+
+class Progress:
+    """Shows one line, on a terminal always the same one."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
+        self._width = config.get_terminal_writer().fullwidth if self._terminal is not None else 0
+        self._shown = ""
+        self._when = time.monotonic()
+
+    def show(self, text: str) -> None:
+        """Show how things stand, if it is other than before."""
+        if self._terminal is None or text == self._shown:
+            return
+        if self._terminal.isatty:
+            if not self._shown:
+                self._terminal.ensure_newline()
+            self._terminal.rewrite(text[: self._width - 1], erase=True)
+        elif time.monotonic() - self._when >= _PAUSE:
+            self._terminal.ensure_newline()
+            self._terminal.write_line(text)
+            self._when = time.monotonic()
+        else:
+            return
+        self._shown = text
+
+    def clear(self) -> None:
+        """Make room for what pytest writes next."""
+        if self._terminal is not None and self._terminal.isatty and self._shown:
+            self._terminal.rewrite("", erase=True)
+        self._shown = ""

@@ -33,7 +33,7 @@ from harness.backends.sagemaker.plan import (
     chosen,
 )
 from harness.backends.sagemaker.record import JobRecord
-from harness.backends.sagemaker.relocation import arrived
+from harness.backends.sagemaker.relocation import PROJECT, arrived
 from harness.backends.sagemaker.versions import mismatches
 from harness.errors import HarnessError
 from harness.results import MODEL, PAYLOAD, TrialRecord, unpack
@@ -203,12 +203,17 @@ def _perform(plan: Plan, task: _Task, project: Path, scratch: Path, job: str) ->
         job=job,
         node_id=task.node_id,
         reports=result.get("reports", ()),
-        warnings=result.get("warnings", ()),
+        warnings=[_named_there(told, str(project)) for told in result.get("warnings", ())],
         late=late.get("reports", ()),
         late_warnings=late.get("warnings", ()),
         exited=None if left is None else (left["reason"], left["code"]),
         values=task.values,
     )
+
+
+def _named_there(told: Mapping[str, Any], project: str) -> dict[str, Any]:
+    """Return a warning whose file is named so that it can be found where pytest was started."""
+    return {**told, "file": str(told["file"]).replace(project, PROJECT)}
 
 
 def _converse(work: Any, told: list[Any]) -> list[Any]:

@@ -21,6 +21,7 @@ from harness.backends.sagemaker.options import SageMakerSettings
 from harness.backends.sagemaker.planning import Group, groups
 from harness.backends.sagemaker.prices import Estimate, hourly, parse_overrides, refuse
 from harness.backends.sagemaker.progress import Progress, line
+from harness.backends.sagemaker.relocation import PROJECT
 from harness.backends.sagemaker.service import Service
 from harness.backends.sagemaker.submission import Order, Submission
 from harness.backends.sagemaker.uploads import Uploads
@@ -34,6 +35,8 @@ from harness.store import Store
 _BLINK = 0.25
 """Seconds between two looks at what Ctrl-C, or a fault of the watch, may have changed."""
 _SECTION = "SageMaker"
+_NAMED = 4
+"""Files that stay here and are named."""
 
 
 class SageMaker:
@@ -125,14 +128,15 @@ class SageMaker:
         said = [*submission.described(), str(estimate)]
         if submission.left_out:
             names = [name for name, _ in submission.left_out]
-            said.append(f"stays here: {', '.join(names[:5])}{' …' if len(names) > 5 else ''}")
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            said.append(f"stays here: {', '.join(names[:_NAMED])}{more}")
+        if submission.local:
+            said.append(
+                f"must be in the image, for it was not installed by version: {', '.join(submission.local)}"
+            )
         if any(group.search is not None and group.search.prune for group in planned):
             said.append("prune=True has no effect on SageMaker: every trial runs to its end")
-        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
-        if terminal is not None:
-            terminal.ensure_newline()
-            for text in said:
-                terminal.write_line(f"SageMaker: {text}")
+        self._progress.say([f"SageMaker: {text}" for text in said])
         if cloud.max_cost is not None:
             refuse([estimate], cloud.max_cost)
 
@@ -144,7 +148,7 @@ class SageMaker:
         if ended.node_id not in self._open:
             return
         if ended.job is None:
-            found = Collected(reason=ended.reason)
+            found = Collected(reason=ended.reason, stopped=self._halted)
         else:
             _, group = self._place[ended.node_id]
             place = next(b.folder for b in group.briefs if b.node_id == ended.node_id)
@@ -168,7 +172,7 @@ class SageMaker:
         else:
             if record.values is not None and self._place[node_id][1].guided:
                 self._planner.choose(node_id, record.values)
-            answer = _placed(record.answer, found.origin)
+            answer = _placed(record.answer, found.origin, str(self._config.rootpath))
         answer = dataclasses.replace(answer, origin=found.origin)
         self._failed += any(report.get("outcome") == "failed" for report in answer.reports)
         self._answers[node_id] = answer
@@ -253,6 +257,8 @@ class SageMaker:
             self._watch.abandon()
         left = [name for jobs in self._jobs for name in jobs.names()] if self._open else []
         self._halted = True
+        if left:
+            self._progress.say([f"SageMaker: stopping {', '.join(left)}"])
         for jobs in self._jobs if left else ():
             try:
                 jobs.stop()
@@ -264,8 +270,9 @@ class SageMaker:
             warn(self._config, "sagemaker_spot is set, but jobs ran on machines at the full price")
 
 
-def _placed(answer: Answer, origin: Mapping[str, str]) -> Answer:
-    """Return an answer whose failed reports say where the trial ran."""
+def _placed(answer: Answer, origin: Mapping[str, str], root: str) -> Answer:
+    """Return an answer whose failed reports say where the trial ran, and whose warnings name files here."""
+    warnings = [{**told, "file": str(told["file"]).replace(PROJECT, root)} for told in answer.warnings]
     text = "\n".join(
         origin[name] for name in ("sagemaker.training_job", "sagemaker.console", "sagemaker.log")
     )
@@ -275,4 +282,4 @@ def _placed(answer: Answer, origin: Mapping[str, str]) -> Answer:
         else report
         for report in answer.reports
     ]
-    return dataclasses.replace(answer, reports=reports)
+    return dataclasses.replace(answer, reports=reports, warnings=warnings)

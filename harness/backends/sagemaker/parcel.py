@@ -45,15 +45,15 @@ def plan(
     threads: int | None,
     prepared: Mapping[str, Any],
     experiments: Mapping[str, PlannedExperiment],
-) -> Plan:
-    """Return what a container needs to run the trials of experiment files.
+) -> tuple[Plan, Sequence[str]]:
+    """Return what a container needs to run the trials of experiment files, and what cannot be had by version.
 
     threads: of one fit, None: all of a machine; prepared: records of the data sets, by name.
     """
     wanted = {name for planned in experiments.values() for name in planned.datasets}
     root = config.rootpath
     needed = requirements(libraries([*conftests(files, root), *files], root))
-    return Plan(
+    made = Plan(
         harness=harness.__version__,
         python=".".join(map(str, sys.version_info[:2])),
         requirements=needed.versions,
@@ -62,6 +62,7 @@ def plan(
         data={name: dict(record) for name, record in prepared.items() if name in wanted},
         experiments=experiments,
     )
+    return made, needed.local
 
 
 def _opening(config: pytest.Config, files: Iterable[Path]) -> Opening:

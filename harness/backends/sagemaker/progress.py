@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -34,6 +36,15 @@ class Progress:
         self._width = config.get_terminal_writer().fullwidth if self._terminal is not None else 0
         self._shown = ""
         self._when = time.monotonic()
+
+    def say(self, lines: Sequence[str]) -> None:
+        """Write whole lines, wrapped."""
+        if self._terminal is None:
+            return
+        self._terminal.ensure_newline()
+        for line in lines:
+            for part in textwrap.wrap(line, self._width, subsequent_indent="  ", break_on_hyphens=False):
+                self._terminal.write_line(part)
 
     def show(self, text: str) -> None:
         """Show how things stand, if it is other than before."""

@@ -61,7 +61,7 @@ class Submission:
         self._order = order
         self._groups = groups
         self._planner = planner
-        plan = parcel.plan(
+        plan, self.local = parcel.plan(
             order.config,
             order.files,
             threads=order.threads,

@@ -111,7 +111,7 @@ def main(code: Path) -> int:
     try:
         _run(code, folders)
     except _RaisedError as error:
-        text = str(error)
+        text = f"{record.RAISED}: {error}"
     except HarnessError as error:
         text = f"harness: {error}"
     except Exception:  # noqa: BLE001  # whatever it is, the job must say it

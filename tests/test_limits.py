@@ -302,6 +302,21 @@ def test_all_that_is_wrong_is_told_at_once():
     assert len(found) == 3
 
 
+def test_a_pattern_that_python_cannot_read_is_not_checked():
+    source = {
+        "Catalog": "a",
+        "Database": "b",
+        "QueryString": "c",
+        "OutputS3Uri": "s3://b",
+        "OutputFormat": "ORC",
+    }
+    inputs = [{"InputName": "i", "DatasetDefinition": {"AthenaDatasetDefinition": source}}]
+    found = violations("CreateProcessingJob", {"ProcessingInputs": inputs})
+
+    assert found
+    assert all(sentence.endswith(" is missing") for sentence in found)
+
+
 def test_an_unknown_operation_is_no_request_at_all():
     with pytest.raises(KeyError, match="CreateBread"):
         violations("CreateBread", {})

@@ -21,7 +21,7 @@ _TAIL = 40
 """Lines of a failed job's log that a report shows."""
 _MOST = 16 * 2**30
 """Bytes that a trial may leave."""
-_LOG_TRIES = 6
+_LOG_TRIES = 8
 """Times that the log of a failed job is looked at: it comes later than the news of the failure."""
 
 
@@ -78,7 +78,7 @@ class Collector:
             if status == "Completed":
                 made: JobRecord | None = self._fetched(told, node_id, place)
             elif status == "Failed":
-                made = self._logged(job, node_id)
+                made = self._logged(job, node_id) if record.RAISED in why else None
                 why = f"training job {job} failed: {why}"
             else:
                 made = None
@@ -134,19 +134,14 @@ class Collector:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(made, target)
 
-    def _logged(self, job: str, node_id: str) -> JobRecord | None:
-        """Return the record that the log of a failed job carries; None if it carries none."""
-        before: list[str] = []
+    def _logged(self, job: str, node_id: str) -> JobRecord:
+        """Return the record that the log of a failed job carries."""
         for attempt in range(_LOG_TRIES):
-            lines = self._service.log(job)
-            content = record.found(lines)
+            content = record.found(self._service.log(job))
             if content is not None:
                 return self._checked(content, node_id)
-            if lines and lines == before:  # nothing more comes
-                return None
-            before = lines
-            self._wait(0.5 * 2**attempt)
-        return None
+            self._wait(0.25 * 2**attempt)
+        raise RecordError("its log does not hold the whole record")
 
     def _checked(self, content: bytes, node_id: str) -> JobRecord:
         made = record.load(content, self._version)

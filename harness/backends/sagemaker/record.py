@@ -16,6 +16,8 @@ from harness.results import JsonRecord
 
 NAME = "answer.json"
 """Of the file among a job's output."""
+RAISED = "the trial raised"
+"""Starts the failure of a job whose log carries the record."""
 _FORMAT = 1
 _MARK = "harness answer"
 _INVOKED = "Invoking script with the following command"

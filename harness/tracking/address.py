@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -14,6 +15,8 @@ from harness.errors import TrackingError
 __tracebackhide__ = True
 
 _SQLITE = re.compile(r"sqlite(\+\w+)?://(?P<path>/[^?]*)?(\?.*)?")
+_MANAGED = "arn:"
+"""Begins the ARN of a tracking server that SageMaker manages, for which sagemaker-mlflow knows the way."""
 _MAGIC = b"SQLite format 3\0"
 _REMEDY = "name another place with MLFLOW_TRACKING_URI=…, or run with --no-tracking"
 
@@ -57,6 +60,8 @@ def view_command(root: Path, *, uri: str | None = None, folder: Path | None = No
     if database is None:
         if target.startswith(("http://", "https://")):
             return public(target)
+        if target.startswith(_MANAGED):
+            return f"in SageMaker Studio, on the MLflow server {target.rpartition('/')[2]}"
         return f"mlflow ui --backend-store-uri {shlex.quote(public(target))}"
     here = (folder or Path.cwd()).resolve()
     path = database.absolute()
@@ -73,6 +78,13 @@ def check_writable(root: Path, uri: str | None = None) -> None:
     SQLite database. MLflow's folders of plain files need MLFLOW_ALLOW_FILE_STORE=true.
     """
     uri = uri or address(root)
+    if uri.startswith(_MANAGED):
+        if find_spec("sagemaker_mlflow") is None:
+            raise TrackingError(
+                f"MLflow's store {uri} is managed by SageMaker, which needs a package of its own",
+                "pip install 'harness[sagemaker-mlflow]'",
+            )
+        return
     database = sqlite_file(uri)
     if database is not None:
         _check_database(database)

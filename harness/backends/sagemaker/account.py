@@ -19,8 +19,8 @@ _LOGIN = (
     "run `aws configure` or `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
     "AWS_SECRET_ACCESS_KEY"
 )
-_IMAGES = {(3, 12): "2.9", (3, 13): "2.10"}
-"""Versions of AWS's PyTorch training images by their Python; of their general images the newest."""
+_FRAMEWORK = "pytorch"
+"""Of AWS's own images it is those for PyTorch that follow Python's versions."""
 
 
 class AccountError(HarnessError):
@@ -124,20 +124,23 @@ def _role(session: Any, named: str | None) -> str:
 
 
 def _image(region: str, instance: str) -> str:
+    """Return the newest of AWS's training images that has this Python, as far as the SDK knows."""
     from sagemaker.core import image_uris
 
-    version = _IMAGES.get(sys.version_info[:2])
-    if version is None:
+    python = f"py{sys.version_info[0]}{sys.version_info[1]}"
+    known = image_uris.config_for_framework(_FRAMEWORK)["training"]["versions"]
+    fitting = [version for version, of in known.items() if python in of.get("py_versions", ())]
+    if not fitting:
         raise AccountError(
-            f"AWS has no image with Python {sys.version_info[0]}.{sys.version_info[1]} that is known here",
+            f"AWS has no training image with Python {python[2]}.{python[3:]} that the SDK knows",
             "build one from what `harness dockerfile` prints, and name it in sagemaker_image",
         )
     return str(
         image_uris.retrieve(
-            "pytorch",
+            _FRAMEWORK,
             region=region,
-            version=version,
-            py_version=f"py{sys.version_info[0]}{sys.version_info[1]}",
+            version=max(fitting, key=lambda version: [int(part) for part in version.split(".")]),
+            py_version=python,
             instance_type=instance,
             image_scope="training",
         )

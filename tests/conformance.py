@@ -173,7 +173,7 @@ class Conformance:
         words = [r for name, r in there.trials.items() if name.startswith("experiment_words")]
         sizes = {r["index"]: r["logged"]["size"] for r in words}
 
-        assert sizes == {0: 22, 1: 3000}
+        assert sizes == {0: 23, 1: 3000}
 
     def test_a_failed_assert_shows_its_own_introspection(self, there):
         failed = there.cases["experiment_tree[max_depth:2]"].find("failure")

@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+REHEARSAL := .venv/.rehearsal
 
 # The benchmark's peers are heavy: an environment of their own, and pins of what they alone need.
 BENCH := .venv-bench/bin
@@ -14,7 +15,7 @@ ROWS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help experiments test lint bench bench-constraints constraints schema clean
+.PHONY: help experiments rehearse test lint bench bench-constraints constraints schema clean
 
 help:  ## show the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -27,8 +28,15 @@ $(READY): pyproject.toml constraints.txt
 experiments: $(READY)  ## run the experiments and judge their gates
 	$(BIN)/python -m pytest experiments/
 
-test: $(READY)  ## run the tests
-	$(BIN)/python -m pytest tests/
+$(REHEARSAL): $(READY)  # its toolkit has to be compiled, which experiments need not wait for
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[rehearsal]'
+	@touch $@
+
+rehearse: $(REHEARSAL)  ## run the experiments as jobs of a SageMaker that is played here
+	$(BIN)/python -m pytest experiments/ --backend=sagemaker --rehearse
+
+test: $(REHEARSAL)  ## run the tests
+	$(BIN)/python -m pytest tests/ -n auto --maxprocesses 8 --dist loadfile
 
 lint: $(READY)  ## style, types and layers
 	$(BIN)/ruff check .
@@ -52,9 +60,9 @@ bench-constraints:  # renew benchmarks/constraints.txt, after `make constraints`
 
 constraints:  ## renew constraints.txt from what pyproject.toml allows today
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,rehearsal]'
 	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
-	@touch $(READY)
+	@touch $(READY) $(REHEARSAL)
 
 schema: $(READY)  # renew what database.VERSION names, after MLflow's version has changed
 	$(BIN)/python -c "from harness.tracking.database import migrated; print(migrated(), end='')" > .schema.sql

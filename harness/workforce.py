@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 
 import pytest
 
@@ -72,8 +73,13 @@ def workforce(config: pytest.Config, settings: Settings, trials: Sequence[pytest
 def _sagemaker(
     config: pytest.Config, settings: Settings, trials: Sequence[pytest.Item], run_id: str
 ) -> Workforce:
-    from harness.backends.sagemaker.backend import SageMaker
     from harness.backends.sagemaker.options import SageMakerSettings
+
+    if find_spec("sagemaker") is None:
+        raise pytest.UsageError(
+            "--backend=sagemaker needs the SageMaker SDK: pip install 'harness[sagemaker]'"
+        )
+    from harness.backends.sagemaker.backend import SageMaker
 
     cloud = SageMakerSettings.of(config)
     files = {item.nodeid: item.path for item in trials}

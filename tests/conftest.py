@@ -26,6 +26,9 @@ from harness.tracking.quiet import quiet
 
 pytest_plugins = ["pytester"]
 
+for variable in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
+    os.environ.pop(variable, None)  # the runs that tests start are nobody's workers
+
 CONFTEST = """
 import numpy as np
 import pandas as pd

@@ -219,7 +219,11 @@ class Callable:
     def __call__(self, trial): ...
 
 
-@pytest.mark.parametrize("value", [3, "text", None, Callable(), Callable, staticmethod(print)], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [3, "text", None, Callable(), Callable, staticmethod(print)],
+    ids=["number", "text", "None", "callable object", "class", "static method"],
+)
 @pytest.mark.parametrize(
     ("decorate", "name"),
     [

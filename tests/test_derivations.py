@@ -153,7 +153,7 @@ def test_equal_parameters_are_equal_in_whatever_order_they_come(process, values)
 @pytest.mark.parametrize(
     "value",
     [StandardScaler(), StandardScaler, lambda: 1, np.array([object()]), [len], {"a": (PCA(),)}, open],
-    ids=str,
+    ids=["object", "class", "lambda", "array of objects", "list of functions", "nested", "function"],
 )
 def test_features_of_objects_and_functions_stay_in_their_process(process, store, value):
     scaled, calls = counted()

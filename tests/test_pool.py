@@ -363,7 +363,7 @@ def test_a_trial_that_ends_the_session_ends_it_here_as_well(empty_project, how):
 
     result = empty_project.run(workers=2)
 
-    result.assert_outcomes(passed=2)
+    assert result.parseoutcomes()["passed"] in (2, 3)  # the neighbour may have come to its end
     if "exit" in how:
         assert result.ret == 7
         result.stdout.fnmatch_lines(["!*Exit: enough !*"])

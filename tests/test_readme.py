@@ -43,18 +43,32 @@ def test_the_project_of_the_readme_has_three_files(patients):
 
 
 COMMANDS = re.findall(r"^\$ (pytest .*?)(?:\s+#.*)?$", README, re.M)
+ON_AWS = "pytest experiments/ --backend=sagemaker --max-cost=10"
 
 
 def test_the_readme_shows_commands():
-    assert len(COMMANDS) == 5
+    assert len(COMMANDS) == 7
+    assert ON_AWS in COMMANDS
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command != ON_AWS])
 def test_a_command_of_the_readme_succeeds(patients, command):
-    result = patients.run(*shlex.split(command)[1:])
+    result = patients.run(*shlex.split(command)[1:], workers=None if "sagemaker" in command else 1)
 
     assert result.ret == pytest.ExitCode.OK
     assert result.parseoutcomes()["passed"] >= 1
+
+
+def test_every_setting_of_sagemaker_is_documented(pytestconfig):
+    group = next(g for g in _groups(pytestconfig) if g.name == "harness-sagemaker")
+    names = {name for option in group.options for name in option.names()}
+    settings = {name for name in pytestconfig._parser._inidict if name.startswith("sagemaker_")}
+
+    assert {f"--{name.replace('_', '-')}" for name in settings} >= names - {"--rehearse", "--max-cost"}
+    assert {name for name in settings if f"`{name}`" not in README} == set()
+    assert {name for name in ("--rehearse", "--max-cost") if f"`{name}" not in README} == set()
+    starred = set(re.findall(r"`(sagemaker_\w+)` \*", README))
+    assert {f"--{name.replace('_', '-')}" for name in starred} == names - {"--rehearse", "--max-cost"}
 
 
 def test_every_option_is_documented(pytestconfig):

@@ -418,6 +418,17 @@ def test_a_helper_that_git_does_not_track_is_told(project, aws):
     assert "git add it, or name it in sagemaker_include" in text
 
 
+def test_without_the_sdk_one_line_says_what_to_install(project, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sagemaker", None)
+
+    result = project.run("--backend=sagemaker", workers=None)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: --backend=sagemaker needs the SageMaker SDK: pip install 'harness?sagemaker?'"]
+    )
+
+
 _RIGHTS = {"HeadObject": "GetObject", "ListObjectsV2": "ListBucket", "HeadBucket": "ListBucket"}
 """Operations of S3 that are allowed under another name."""
 

@@ -9,8 +9,8 @@ import pytest
 
 from harness.backends.sagemaker.collection import Collector
 from harness.backends.sagemaker.record import NAME, RAISED, JobRecord, dump, lines
-from harness.backends.sagemaker.refusals import ObjectError
-from harness.backends.sagemaker.service import Service
+from harness.backends.sagemaker.refusals import ObjectError, UnreachedError
+from harness.backends.sagemaker.service import PassingError, Service
 
 NODE = "a.py::experiment_a[1]"
 PLACE = "trials/experiment_a-0001"
@@ -127,6 +127,18 @@ def test_a_record_that_was_cut_short_is_told(job):
     job.leaves(dump(record())[:-40])
 
     assert "and the record of the trial is damaged: " in job.refused()
+
+
+def test_results_that_cannot_be_fetched_now_are_no_lost_trial(job):
+    job.leaves(record())
+    job.bucket.get = lambda key, path: told_unreached()
+
+    with pytest.raises(PassingError, match="S3 was not reached"):
+        job.collect()
+
+
+def told_unreached():
+    raise UnreachedError("S3 was not reached for bucket 'ours': timed out")
 
 
 def test_an_archive_that_was_cut_short_is_told(job):

@@ -89,16 +89,21 @@ def test_lifted_in_a_block_it_is_gone_from_the_filters_around_it_too(silence):
 def heard(monkeypatch):
     """What reaches a handler of the loggers of a family."""
 
+    levels = {}
+
     def listen(name):
         seen = []
-        handler = logging.Handler()
+        logger, handler = logging.getLogger(name), logging.Handler()
         handler.emit = lambda record: seen.append(record.getMessage())
-        monkeypatch.setattr(logging.getLogger(name), "handlers", [handler])
-        monkeypatch.setattr(logging.getLogger(name), "propagate", False)
-        monkeypatch.setattr(logging.getLogger(name), "level", logging.INFO)
+        monkeypatch.setattr(logger, "handlers", [handler])
+        monkeypatch.setattr(logger, "propagate", False)
+        levels[logger] = logger.level
+        logger.setLevel(logging.INFO)  # which also forgets what loggers below it knew
         return seen
 
-    return listen
+    yield listen
+    for logger, level in levels.items():
+        logger.setLevel(level)
 
 
 @pytest.mark.parametrize("name", ["mlflow", "mlflow.store.db", "alembic.runtime", "urllib3.connectionpool"])

@@ -14,6 +14,7 @@ import warnings
 from collections import Counter
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -1170,6 +1171,21 @@ def test_a_store_that_can_be_written_passes(tmp_path, monkeypatch):
     check_writable(tmp_path, "databricks")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     check_writable(tmp_path, "./mlruns")
+
+
+def test_a_server_that_sagemaker_manages_needs_its_package_and_is_looked_at_in_studio(tmp_path, monkeypatch):
+    arn = "arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/ours"
+    monkeypatch.setitem(sys.modules, "sagemaker_mlflow", SimpleNamespace(__spec__=object()))
+    check_writable(tmp_path, arn)
+    assert view_command(tmp_path, uri=arn) == "in SageMaker Studio, on the MLflow server ours"
+
+    monkeypatch.setitem(sys.modules, "sagemaker_mlflow", None)
+    with pytest.raises(TrackingError) as caught:
+        check_writable(tmp_path, arn)
+    assert str(caught.value) == (
+        f"MLflow's store {arn} is managed by SageMaker, which needs a package of its own; "
+        "pip install 'harness[sagemaker-mlflow]'"
+    )
 
 
 @pytest.mark.parametrize(

@@ -340,7 +340,11 @@ class LabelsOnly:
         return (X.iloc[:, 0] > self.limit).astype(int)
 
 
-@pytest.mark.parametrize("estimator", [LinearSVC(), RidgeClassifier(), Perceptron(), LabelsOnly()], ids=repr)
+def named(value):
+    return type(value).__name__
+
+
+@pytest.mark.parametrize("estimator", [LinearSVC(), RidgeClassifier(), Perceptron(), LabelsOnly()], ids=named)
 def test_models_that_give_labels_only(apply, estimator):
     raw = toy()
     data = apply(encoder(sparse_threshold=0), raw)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 
 import pytest
 
@@ -20,6 +21,7 @@ def test_a_project_with_everything_is_collected_in_workers_as_here(empty_project
     """Odd paths, settings, plugins, options of conftests, src layout, classes, another working directory."""
     pytester = empty_project.pytester
     pytester.syspathinsert()  # as `python -m pytest` does
+    monkeypatch.setattr(sys, "argv", ["pytest"])  # also where the tests themselves are distributed
     where, inner = "some [where]", 'it\'s a "project"\n= @home'
     folder = f"{where}/{inner}"
     monkeypatch.setenv("CONTROLLER", str(os.getpid()))

@@ -14,7 +14,6 @@ from typing import Any
 from harness.backends.sagemaker.options import SageMakerSettings
 from harness.errors import HarnessError
 
-_EXTRA = "pip install 'harness[sagemaker]'"
 _LOGIN = (
     "run `aws configure` or `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
     "AWS_SECRET_ACCESS_KEY"
@@ -54,12 +53,10 @@ def connect(settings: SageMakerSettings) -> Account:
 
     A default bucket that does not exist is made, as the SDK does; one that is named is not.
     """
-    try:
+    with hushed(), _told(settings):
         import boto3
         from sagemaker.core.helper.session_helper import Session
-    except ImportError as error:
-        raise AccountError(f"--backend=sagemaker needs the SageMaker SDK ({error})", _EXTRA) from None
-    with hushed(), _told(settings):
+
         boto = boto3.Session(region_name=settings.region)
         region = _region(boto)
         if boto.get_credentials() is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import queue
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -69,7 +71,10 @@ class SageMaker:
         self._folder = settings.store / "runs" / run
         self._opened = Opened(config.rootpath, apart=[settings.store, settings.expectations])
         self._progress = Progress(config)
-        self._bell = threading.Condition()
+        # Ctrl-C may come at any moment: `with` on this lock stands it, a Condition's would not.
+        self._lock = threading.RLock()
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        """Rung for the one who waits."""
         self._service: Service | None = None
         self._collector: Collector | None = None
         self._watch: Watch | None = None
@@ -153,13 +158,13 @@ class SageMaker:
             _, group = self._place[ended.node_id]
             place = next(b.folder for b in group.briefs if b.node_id == ended.node_id)
             found = self._collector.collect(ended.job, ended.node_id, place)
-        with self._bell:
+        with self._lock:
             del self._open[ended.node_id]
             if found.record is not None or not (self._halted and found.stopped):
                 self._keep(ended.node_id, found)
             if self._cloud.spot and found.on_demand:
                 self._on_demand = True
-            self._bell.notify_all()
+        self._ring()
 
     def _keep(self, node_id: str, found: Collected) -> None:
         record = found.record
@@ -183,18 +188,17 @@ class SageMaker:
             self._planner.spoilt(node_id, later)
 
     def _give_up(self, error: BaseException) -> None:
-        with self._bell:
+        with self._lock:
             if isinstance(error, HarnessError):
                 for node_id in list(self._open):
                     del self._open[node_id]
                     self._keep(node_id, Collected(reason=str(error)))
             else:
                 self._fault = error
-            self._bell.notify_all()
+        self._ring()
 
     def _ring(self) -> None:
-        with self._bell:
-            self._bell.notify_all()
+        self._bell.put(None)
 
     # What pytest's thread asks.
 
@@ -203,15 +207,17 @@ class SageMaker:
 
         Raises LookupError if it has not run and will not.
         """
-        with self._bell:
-            while node_id in self._open and not self._halted:
-                self._show()
-                self._bell.wait(_BLINK)
+        while True:
+            with self._lock:
                 self._raise()
-            self._progress.clear()
-            if node_id in self._answers:
-                return self._answers.pop(node_id)
-            raise LookupError(node_id)
+                if node_id not in self._open or self._halted:
+                    self._progress.clear()
+                    if node_id in self._answers:
+                        return self._answers.pop(node_id)
+                    raise LookupError(node_id)
+                self._show()
+            with contextlib.suppress(queue.Empty):
+                self._bell.get(timeout=_BLINK)
 
     def _raise(self) -> None:
         if self._fault is not None:
@@ -227,15 +233,14 @@ class SageMaker:
 
     def late(self) -> list[tuple[str, Answer]]:
         """Return what came of trials after their answers: faults in tearing down what they had set up."""
-        with self._bell:
+        with self._lock:
             found, self._late = self._late, []
             return found
 
     def halt(self) -> None:
         """Stop all jobs."""
-        with self._bell:
-            self._halted = True
-            self._bell.notify_all()
+        self._halted = True
+        self._ring()
         if self._watch is not None:
             self._watch.halt()
 

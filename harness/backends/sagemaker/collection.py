@@ -12,7 +12,8 @@ from typing import Any
 from harness.backends.sagemaker import record
 from harness.backends.sagemaker.archive import unpack
 from harness.backends.sagemaker.record import JobRecord, RecordError
-from harness.backends.sagemaker.service import Service
+from harness.backends.sagemaker.refusals import UnreachedError
+from harness.backends.sagemaker.service import PassingError, Service
 from harness.backends.sagemaker.uploads import Uploads
 from harness.errors import HarnessError
 from harness.results import MODEL, PAYLOAD
@@ -83,6 +84,10 @@ class Collector:
             else:
                 made = None
                 why = f"training job {job} {_stopped(told)}"
+        except PassingError:
+            raise
+        except UnreachedError as error:
+            raise PassingError(str(error)) from None
         except HarnessError as error:
             made, why = None, f"training job {job} ended as {status}, and {error}"
         on_demand = not told.get("EnableManagedSpotTraining", False)

@@ -40,6 +40,12 @@ _ELSEWHERE = frozenset(
      "IllegalLocationConstraintException")
 )  # fmt: skip
 _FORBIDDEN = frozenset(("403", "AccessDenied", "AccessDeniedException", "AllAccessDisabled"))
+PASSING = frozenset(
+    ("Throttling", "ThrottlingException", "ThrottledException", "TooManyRequestsException",
+     "RequestLimitExceeded", "SlowDown", "InternalFailure", "InternalError", "InternalServerError",
+     "ServiceUnavailable", "RequestTimeout", "RequestTimeoutException")
+)  # fmt: skip
+"""Codes of errors that may be gone when one asks again."""
 _ACTIONS: Mapping[str, str] = {
     "PutObject": "s3:PutObject",
     "CreateMultipartUpload": "s3:PutObject",
@@ -56,6 +62,10 @@ _ACTIONS: Mapping[str, str] = {
 
 class BucketError(HarnessError):
     """A bucket cannot be used, or S3 cannot be reached."""
+
+
+class UnreachedError(BucketError):
+    """S3 was not reached or is too busy: it may answer when it is asked again."""
 
 
 class ObjectError(BucketError, LookupError):
@@ -84,7 +94,7 @@ def told(bucket: str, *, key: str = "", region: str = "", kms_key: str | None = 
             f"S3 can have no bucket {bucket!r} with an object {key!r}: {_line(error)}", f"set {_BUCKET}"
         ) from error
     except BotoCoreError as error:
-        raise BucketError(
+        raise UnreachedError(
             f"S3 was not reached for bucket {bucket!r}: {_line(error)}",
             "check the network, a proxy, a VPC's endpoint for S3, and sagemaker_region",
         ) from error
@@ -105,6 +115,8 @@ def _refusal(error: ClientError, bucket: str, key: str, region: str, kms_key: st
         return elsewhere(bucket, home or answer.get("Error", {}).get("Region"), region)
     if code in _BAD_CREDENTIALS or code == "400":  # S3's answer to HEAD says no more
         return BucketError(f"S3 refuses the credentials for bucket {bucket!r} ({code}: {said})", _LOGIN)
+    if code in PASSING or answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) >= 500:
+        return UnreachedError(f"S3 is too busy for bucket {bucket!r} ({code}: {said})", "try again later")
     if code.startswith("KMS."):
         return BucketError(
             f"S3 cannot use the KMS key {kms_key or 'of the bucket'} for bucket {bucket!r} ({code}: {said})",

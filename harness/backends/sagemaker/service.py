@@ -6,26 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from harness.backends.sagemaker.account import Account
+from harness.backends.sagemaker.refusals import PASSING
 from harness.errors import HarnessError
 
 _GROUP = "/aws/sagemaker/TrainingJobs"
-_PASSING = frozenset(
-    {
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "TooManyRequestsException",
-        "RequestLimitExceeded",
-        "SlowDown",
-        "InternalFailure",
-        "InternalError",
-        "InternalServerError",
-        "ServiceUnavailable",
-        "RequestTimeout",
-        "RequestTimeoutException",
-    }
-)
-"""Codes of errors that may be gone when one asks again."""
+_EXPIRED = frozenset(("ExpiredToken", "ExpiredTokenException", "RequestExpired"))
+"""Codes of credentials that somebody may renew while jobs run."""
 
 
 class ServiceError(HarnessError):
@@ -160,7 +146,7 @@ class Service:
         except ClientError as error:
             code, said = error.response["Error"]["Code"], error.response["Error"]["Message"]
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-            if code in _PASSING or status >= 500:
+            if code in PASSING or code in _EXPIRED or status >= 500:
                 raise PassingError(f"cannot {what}: {code}: {said}") from None
             raise ServiceError(f"SageMaker refuses to {what}: {code}: {said}", _remedy(code, said)) from None
         except HTTPClientError as error:

@@ -211,7 +211,7 @@ class SageMaker:
             with self._lock:
                 self._raise()
                 if node_id not in self._open or self._halted:
-                    self._progress.clear()
+                    self._progress.clear(outcome=True)
                     if node_id in self._answers:
                         return self._answers.pop(node_id)
                     raise LookupError(node_id)

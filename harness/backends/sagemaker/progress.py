@@ -11,6 +11,8 @@ import pytest
 
 from harness.backends.sagemaker.jobs import Counts
 
+_UP = "\x1b[1A"
+"""Moves a terminal's cursor to the line above."""
 _PAUSE = 60.0
 """Seconds between two lines where a line cannot be written anew."""
 
@@ -62,8 +64,10 @@ class Progress:
             return
         self._shown = text
 
-    def clear(self) -> None:
-        """Make room for what pytest writes next."""
+    def clear(self, *, outcome: bool = False) -> None:
+        """Make room for what pytest writes next; outcome: it is that of a trial."""
         if self._terminal is not None and self._terminal.isatty and self._shown:
             self._terminal.rewrite("", erase=True)
+            if outcome:  # it begins a line of its own
+                self._terminal.write(_UP)
         self._shown = ""

@@ -10,7 +10,6 @@ import json
 import math
 import os
 import platform
-import re
 import shutil
 import sys
 import threading
@@ -31,15 +30,13 @@ from harness.backends.sagemaker.plan import (
     PlannedExperiment,
     channel,
     chosen,
+    number,
 )
 from harness.backends.sagemaker.record import JobRecord
 from harness.backends.sagemaker.relocation import PROJECT, arrived
 from harness.backends.sagemaker.versions import mismatches
 from harness.errors import HarnessError
 from harness.results import MODEL, PAYLOAD, TrialRecord, unpack
-
-_NUMBERED = re.compile(r"-(\d{3,})-[0-9a-f]+$")
-"""How SageMaker ends the names of a tuning job's training jobs: their number, and something random."""
 
 
 class ContainerError(HarnessError):
@@ -151,12 +148,12 @@ def _task(plan: Plan, hyperparameters: Mapping[str, str], job: str) -> _Task:
             return _Task(planned=planned, index=int(hyperparameters[TRIAL]), values=values)
         if planned.ranges is None:
             return _Task(planned=planned, index=planned.layout.find(hyperparameters))
-        number = _NUMBERED.search(job)
-        if number is None or not 1 <= int(number[1]) <= len(planned.trials):
+        place = number(job)
+        if place is None or not 1 <= place <= len(planned.trials):
             raise ContainerError(f"the name of job {job!r} does not say the number of its trial")
         return _Task(
             planned=planned,
-            index=int(number[1]) - 1,
+            index=place - 1,
             values=chosen(planned.ranges, hyperparameters),
         )
     except (LookupError, ValueError) as error:

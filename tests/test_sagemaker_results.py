@@ -7,7 +7,7 @@ import tarfile
 
 import pytest
 
-from harness.backends.sagemaker.collection import Collector
+from harness.backends.sagemaker.retrieval import Collector
 from harness.backends.sagemaker.record import NAME, RAISED, JobRecord, dump, lines
 from harness.backends.sagemaker.refusals import ObjectError, UnreachedError
 from harness.backends.sagemaker.service import PassingError, Service

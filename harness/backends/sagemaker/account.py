@@ -12,12 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.backends.sagemaker.options import SageMakerSettings
+from harness.backends.sagemaker.refusals import LOGIN
 from harness.errors import HarnessError
 
-_LOGIN = (
-    "run `aws configure` or `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
-    "AWS_SECRET_ACCESS_KEY"
-)
 _FRAMEWORK = "pytorch"
 """Of AWS's own images it is those for PyTorch that follow Python's versions."""
 
@@ -60,7 +57,7 @@ def connect(settings: SageMakerSettings) -> Account:
         boto = boto3.Session(region_name=settings.region)
         region = _region(boto)
         if boto.get_credentials() is None:
-            raise AccountError("no AWS credentials were found", _LOGIN)
+            raise AccountError("no AWS credentials were found", LOGIN)
         session = Session(boto_session=boto, default_bucket=settings.bucket)
         image = settings.image or _image(region, settings.instance)
         if settings.network_isolation and settings.image is None:
@@ -174,8 +171,8 @@ def _told(settings: SageMakerSettings) -> Iterator[None]:
             "InvalidClientTokenId",
             "UnrecognizedClientException",
         ):
-            raise AccountError(f"AWS refuses the credentials: {said}", _LOGIN) from None
+            raise AccountError(f"AWS refuses the credentials: {said}", LOGIN) from None
         remedy = "set sagemaker_bucket" if settings.bucket is None else "set sagemaker_role"
         raise AccountError(f"AWS refuses {action}: {said}", f"ask for that permission, or {remedy}") from None
     except BotoCoreError as error:
-        raise AccountError(f"AWS cannot be used: {error}", _LOGIN) from None
+        raise AccountError(f"AWS cannot be used: {error}", LOGIN) from None

@@ -16,7 +16,6 @@ import pytest
 import harness
 from harness.backends.base import Planner
 from harness.backends.sagemaker.account import connect, hushed
-from harness.backends.sagemaker.collection import Collected, Collector
 from harness.backends.sagemaker.jobs import Counts, Ended, Jobs
 from harness.backends.sagemaker.opened import Opened
 from harness.backends.sagemaker.options import SageMakerSettings
@@ -24,6 +23,7 @@ from harness.backends.sagemaker.planning import Group, groups
 from harness.backends.sagemaker.prices import Estimate, hourly, parse_overrides, refuse
 from harness.backends.sagemaker.progress import Progress, line
 from harness.backends.sagemaker.relocation import PROJECT
+from harness.backends.sagemaker.retrieval import Collected, Collector
 from harness.backends.sagemaker.service import Service
 from harness.backends.sagemaker.submission import Order, Submission
 from harness.backends.sagemaker.uploads import Uploads

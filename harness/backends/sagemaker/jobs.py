@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from harness.backends.sagemaker.plan import number
 from harness.backends.sagemaker.service import Service, ServiceError
 
 _ENDED = frozenset({"Completed", "Failed", "Stopped"})
 _MISSES = 3
 """Looks at which a job that was there is not, before it counts as lost: lists lag behind."""
-_NUMBERED = re.compile(r"-(\d{3,})-[0-9a-f]+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,9 +237,9 @@ def by_number(trials: Sequence[str]) -> Callable[[Mapping[str, Any]], str]:
     """Return how to find the trial of a search's training job: by the number in its name."""
 
     def find(summary: Mapping[str, Any]) -> str:
-        number = _NUMBERED.search(summary["TrainingJobName"])
-        if number is None or not 1 <= int(number[1]) <= len(trials):
+        place = number(summary["TrainingJobName"])
+        if place is None or not 1 <= place <= len(trials):
             raise LookupError(summary["TrainingJobName"])
-        return trials[int(number[1]) - 1]
+        return trials[place - 1]
 
     return find

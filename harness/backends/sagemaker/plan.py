@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -89,6 +90,16 @@ class Plan(JsonRecord):
 def channel(name: str) -> str:
     """Return the input channel of a data set, a word that is also the name of a variable."""
     return f"data_{hashlib.blake2b(name.encode(), digest_size=6).hexdigest()}"
+
+
+def number(job: str) -> int | None:
+    """Return the number that SageMaker has given a tuning job's training job, from 1; None: its name has none.
+
+    It stands in the name, before something random, in the order of creation. No interface of SageMaker's
+    tells it otherwise, neither there nor in the container.
+    """
+    found = re.search(r"-(\d{3,})-[0-9a-f]+$", job)
+    return None if found is None else int(found[1])
 
 
 def ranges(search: Search) -> dict[str, list[Any]]:

@@ -22,7 +22,7 @@ from botocore.exceptions import (
 from harness.errors import HarnessError
 
 _BUCKET = "--sagemaker-bucket=NAME or sagemaker_bucket in the ini file"
-_LOGIN = (
+LOGIN = (
     "run `aws configure` or `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
     "AWS_SECRET_ACCESS_KEY"
 )
@@ -87,7 +87,7 @@ def told(bucket: str, *, key: str = "", region: str = "", kms_key: str | None = 
         raise _refusal(error, bucket, key, region, kms_key) from error
     except _NO_CREDENTIALS as error:
         raise BucketError(
-            f"there are no AWS credentials for bucket {bucket!r}: {_line(error)}", _LOGIN
+            f"there are no AWS credentials for bucket {bucket!r}: {_line(error)}", LOGIN
         ) from error
     except ParamValidationError as error:
         raise BucketError(
@@ -114,7 +114,7 @@ def _refusal(error: ClientError, bucket: str, key: str, region: str, kms_key: st
         home = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region")
         return elsewhere(bucket, home or answer.get("Error", {}).get("Region"), region)
     if code in _BAD_CREDENTIALS or code == "400":  # S3's answer to HEAD says no more
-        return BucketError(f"S3 refuses the credentials for bucket {bucket!r} ({code}: {said})", _LOGIN)
+        return BucketError(f"S3 refuses the credentials for bucket {bucket!r} ({code}: {said})", LOGIN)
     if code in PASSING or answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) >= 500:
         return UnreachedError(f"S3 is too busy for bucket {bucket!r} ({code}: {said})", "try again later")
     if code.startswith("KMS."):

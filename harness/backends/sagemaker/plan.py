@@ -93,7 +93,7 @@ def channel(name: str) -> str:
 
 
 def number(job: str) -> int | None:
-    """Return the number that SageMaker has given a tuning job's training job, from 1; None: its name has none.
+    """Return the number of a tuning job's training job, from 1; None: its name has none.
 
     It stands in the name, before something random, in the order of creation. No interface of SageMaker's
     tells it otherwise, neither there nor in the container.

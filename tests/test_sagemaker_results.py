@@ -7,9 +7,9 @@ import tarfile
 
 import pytest
 
-from harness.backends.sagemaker.retrieval import Collector
 from harness.backends.sagemaker.record import NAME, RAISED, JobRecord, dump, lines
 from harness.backends.sagemaker.refusals import ObjectError, UnreachedError
+from harness.backends.sagemaker.retrieval import Collector
 from harness.backends.sagemaker.service import PassingError, Service
 
 NODE = "a.py::experiment_a[1]"

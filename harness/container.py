@@ -199,7 +199,7 @@ def _perform(plan: Plan, task: _Task, project: Path, scratch: Path, job: str) ->
         harness=harness.__version__,
         job=job,
         node_id=task.node_id,
-        reports=result.get("reports", ()),
+        reports=[_skipped_there(told, str(project)) for told in result.get("reports", ())],
         warnings=[_named_there(told, str(project)) for told in result.get("warnings", ())],
         late=late.get("reports", ()),
         late_warnings=late.get("warnings", ()),
@@ -211,6 +211,14 @@ def _perform(plan: Plan, task: _Task, project: Path, scratch: Path, job: str) ->
 def _named_there(told: Mapping[str, Any], project: str) -> dict[str, Any]:
     """Return a warning whose file is named so that it can be found where pytest was started."""
     return {**told, "file": str(told["file"]).replace(project, PROJECT)}
+
+
+def _skipped_there(report: Mapping[str, Any], project: str) -> Mapping[str, Any]:
+    """Return a report whose place of a skip is named in the same way."""
+    place = report.get("longrepr")
+    if not isinstance(place, list | tuple) or len(place) != 3:
+        return report
+    return {**report, "longrepr": [str(place[0]).replace(project, PROJECT), *place[1:]]}
 
 
 def _converse(work: Any, told: list[Any]) -> list[Any]:

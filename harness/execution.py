@@ -44,6 +44,8 @@ class Execution:
         self._settings = settings
         self._trials = [item for item in session.items if role(item) == "trial"]
         poolable = [item for item in self._trials if not catalogue.tied(item)]
+        if settings.backend != "local":  # nobody pays for a trial that is skipped
+            poolable = [item for item in poolable if item.get_closest_marker("skip") is None]
         self._elsewhere = {item.nodeid: item for item in poolable}
         force = workforce(config, settings, poolable)
         self.run = Run(

@@ -43,7 +43,8 @@ class Played:
     def create(self, request):
         if self.refusals:
             raise self.refusals.pop()
-        self.jobs[request["TrainingJobName"]] = "InProgress"
+        if "TrainingJobName" in request:
+            self.jobs[request["TrainingJobName"]] = "InProgress"
 
     def stop_tuning(self, name):
         self.stopped.append(name)
@@ -61,7 +62,9 @@ def played():
 def tuning(played):
     points = layout([{"depth": 1}, {"depth": 2}, {"depth": 3}])
     trials = ["first", "second", "third"]
-    return TuningJob(played, "shops", trials, by_point(points.find, trials))
+    job = TuningJob(played, {"HyperParameterTuningJobName": "shops"}, trials, by_point(points.find, trials))
+    job.start()
+    return job
 
 
 def start(played, depth, status="InProgress"):
@@ -80,6 +83,22 @@ def test_trials_are_found_by_their_points_in_whichever_order_they_end(played, tu
     assert tuning.look() == [Ended("first", "shops-001-abc"), Ended("second", "shops-002-abc")]
     assert tuning.done
     assert tuning.names() == []
+
+
+def test_what_was_refused_need_not_be_stopped_and_what_was_interrupted_must_be(played):
+    job = TuningJob(played, {"HyperParameterTuningJobName": "shops"}, ["first"], lambda summary: "first")
+    job.stop()
+    for error in (ServiceError("no"), KeyboardInterrupt()):
+        assert job.names() == []
+        played.refusals = [error]
+        with pytest.raises(type(error)):
+            job.start()
+    assert job.names() == ["shops"]
+    assert played.stopped == []
+
+    job.stop()
+
+    assert played.stopped == ["shops"]
 
 
 def test_each_trial_ends_once(played, tuning):
@@ -175,6 +194,20 @@ def test_stopped_single_jobs_start_no_more(played, singles):
     played.jobs = dict.fromkeys(played.jobs, "Stopped")
     assert len(singles.look()) == 2
     assert singles.done
+
+
+def test_a_single_job_that_starts_while_all_are_stopped_is_stopped_too(played, singles):
+    create = played.create
+
+    def meanwhile(request):
+        create(request)
+        singles.stop()
+
+    played.create = meanwhile
+    singles.look()
+
+    assert played.stopped == ["job-0"]
+    assert list(played.jobs) == ["job-0"]
 
 
 class Told:

@@ -27,15 +27,20 @@ class Terminal:
     def write(self, text):
         self.written.append(repr(text))
 
+    def line(self, text):
+        self.written.append(f"line {text!r}")
+
     def write_line(self, text):
         self.written.append(text)
 
 
-def made(terminal):
+def made(terminal, verbosity=0):
     plugins = SimpleNamespace(get_plugin=lambda name: terminal)
-    return Progress(
-        SimpleNamespace(pluginmanager=plugins, get_terminal_writer=lambda: SimpleNamespace(fullwidth=30))
+    writer = SimpleNamespace(fullwidth=30)
+    config = SimpleNamespace(
+        pluginmanager=plugins, get_terminal_writer=lambda: writer, get_verbosity=lambda: verbosity
     )
+    return Progress(config)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +88,14 @@ def test_whole_lines_are_wrapped():
     made(terminal).say(["a line that is longer than the terminal is wide"])
 
     assert terminal.written == ["newline", "a line that is longer than the", "  terminal is wide"]
+
+
+def test_under_q_lines_do_not_follow_the_dots():
+    terminal = Terminal(isatty=False)
+
+    made(terminal, verbosity=-1).say(["a line"])
+
+    assert terminal.written == ["newline", "line ''", "a line"]
 
 
 def test_where_nobody_looks_nothing_is_shown():

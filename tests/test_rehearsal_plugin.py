@@ -62,7 +62,8 @@ def test_a_session_runs_beside_a_rehearsal_that_ends_with_it(project):
     kind = "folder" if isolation.unavailable() else "bubblewrap"
     result.stdout.fnmatch_lines(
         [
-            f"rehearsal: SageMaker is played on this machine, nothing of this is AWS (isolation: {kind})",
+            "rehearsal: SageMaker is played on this machine, nothing of this is AWS",
+            f"isolation of its jobs: {kind}",
             "rehearsed on this machine, not on AWS: 0 training jobs, 1 object uploaded",
         ]
     )
@@ -135,7 +136,7 @@ def test_a_rehearsal_that_runs_already_is_joined_and_left_running(project, tmp_p
 
         assert result.ret == 0
         result.stdout.fnmatch_lines(
-            ["*(isolation: folder)", "rehearsed on*: 0 training jobs, 1 object uploaded"]
+            ["isolation of its jobs: folder", "rehearsed on*: 0 training jobs, 1 object uploaded"]
         )
         assert made.listed() == ["a", "before"]
     assert not (project.path / ".harness" / "rehearsal").exists()

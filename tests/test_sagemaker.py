@@ -30,6 +30,7 @@ from rehearsed import cloud
 
 import harness.backends.sagemaker.backend
 import harness.rehearsal.plugin  # noqa: F401
+from harness.backends.sagemaker.service import Service
 from harness.data.table import read
 
 REHEARSED = ("--backend=sagemaker", "--rehearse")
@@ -133,7 +134,7 @@ def test_test_rows_stay_here_and_a_second_run_uploads_nothing(marked, aws, datab
     first.assert_outcomes(passed=4)
     first.stdout.fnmatch_lines(
         [
-            "rehearsal: SageMaker is played on this machine, nothing of this is AWS*",
+            "rehearsal: SageMaker is played on this machine, nothing of this is AWS",
             "SageMaker: experiment_tree: 2 as a Grid tuning job tree-????????-0001",
             "SageMaker: 2 trials x ml.m5.xlarge x at most 3600 s = at most 0.46 USD*",
             "SageMaker: stays here: rows.csv",
@@ -167,7 +168,7 @@ def test_test_rows_stay_here_and_a_second_run_uploads_nothing(marked, aws, datab
     assert {job.rpartition("-")[0][-3:] for job in tags.values()} == {"001", "002"}
     assert all(page.startswith("https://us-east-1.console.aws.amazon.com/sagemaker/") for page in pages)
 
-    second = rehearse(marked)
+    second = rehearse(marked, "--durations=1")  # how it is shown is nothing that travels
 
     second.assert_outcomes(passed=4)
     second.stdout.fnmatch_lines(["*2 training jobs, 0 objects uploaded"])
@@ -416,6 +417,79 @@ def test_a_helper_that_git_does_not_track_is_told(project, aws):
 
     assert "helper.py" in text
     assert "git add it, or name it in sagemaker_include" in text
+
+
+def test_jobs_that_nobody_can_look_after_are_stopped(project, aws):
+    before = len(calls(aws, "StopHyperParameterTuningJob"))
+    aws.rehearsal.faults.add(deny=["ListTrainingJobsForHyperParameterTuningJob"])
+
+    result = rehearse(project)
+
+    result.assert_outcomes(passed=1, errors=3, failed=1)
+    assert "AccessDeniedException" in result.stdout.str()
+    result.stdout.fnmatch_lines(["SageMaker: stopping tree-*-0001"])
+    assert len(calls(aws, "StopHyperParameterTuningJob")) == before + 1
+
+
+def test_ctrl_c_while_jobs_are_submitted_stops_those_that_may_have_been_started(project, aws, monkeypatch):
+    before = len(calls(aws, "StopHyperParameterTuningJob"))
+    create = Service.create
+
+    def interrupted(service, request):
+        create(service, request)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Service, "create", interrupted)
+    with pytest.raises(KeyboardInterrupt):  # pytester's own
+        rehearse(project)
+
+    assert len(calls(aws, "StopHyperParameterTuningJob")) == before + 1
+
+
+def test_a_trial_that_is_skipped_by_a_mark_costs_nothing(project, aws):
+    project.write(
+        {
+            "experiments/experiment_shops.py": """
+            import pytest
+
+            @pytest.mark.skip(reason="not today")
+            def experiment_later(trial): ...
+            """
+        }
+    )
+    before = len(calls(aws, "CreateTrainingJob"))
+
+    result = rehearse(project, "-rs")
+
+    result.assert_outcomes(skipped=1)
+    assert "experiment_shops.py:4: not today" in result.stdout.str()
+    assert len(calls(aws, "CreateTrainingJob")) == before
+
+
+def test_what_was_typed_does_not_travel(project, aws):
+    conftest = project.path / "conftest.py"
+    conftest.write_text(
+        conftest.read_text() + "\ndef pytest_addoption(parser): parser.addoption('--colour', default='red')\n"
+    )
+    place = "experiments/experiment_shops.py"
+    project.write(
+        {
+            place: """
+            import sys
+            from harness import experiment
+
+            @experiment(maximize="typed")
+            def experiment_told(trial, request):
+                assert request.config.getoption("--colour") == "green"
+                trial.log(typed=len(sys.argv))
+            """
+        }
+    )
+
+    rehearse(project, "--colour=green", "-k", "experiment_told").assert_outcomes(passed=1)
+
+    (record,) = trials(project).values()
+    assert record["logged"] == {"typed": 1}
 
 
 def test_without_the_sdk_one_line_says_what_to_install(project, monkeypatch):

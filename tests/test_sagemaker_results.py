@@ -229,6 +229,17 @@ def test_a_job_that_failed_otherwise_is_told_with_its_reason_and_the_end_of_its_
     assert job.waits == []
 
 
+def test_a_process_that_died_says_how(job):
+    why = 'AlgorithmError: ExecuteUserScriptError:\nExitCode -9\nErrorMessage ""\nCommand "x", exit code: 1'
+    job.service.told |= {"TrainingJobStatus": "Failed", "FailureReason": why}
+
+    found = job.collect()
+
+    assert found.reason.splitlines()[0] == (
+        "training job a-001 failed: the trial's process ended with exit code -9 and left no result"
+    )
+
+
 @pytest.mark.parametrize(
     ("status", "text"),
     [

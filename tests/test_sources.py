@@ -391,6 +391,7 @@ def test_a_link_travels_only_with_what_it_leads_to(root, tmp_path):
     reasons = dict(found.left_out)
     assert reasons.pop("round.py").startswith("it cannot be read (")
     assert reasons == {
+        "untracked.py": "git does not track it",
         "csv.json": "a data file by its ending .csv",
         "data/shops.csv": "a data file by its ending .csv",
         "dead.py": "it cannot be read (No such file or directory)",
@@ -501,3 +502,20 @@ def test_the_library_has_all_files_that_the_package_declares():
 
     assert declared
     assert {f"harness/{name}" for name in declared} <= set(dict(library()))
+
+
+# What git does not track, and what tools have written
+
+
+def test_sources_that_git_does_not_track_and_read_data_are_named(root):
+    write(root, {"lazy.py": "", "rows.txt": "1", "notes.txt": "", "mlruns/1/input_example.json": "{}"})
+    git(root, "add", "mlruns")
+
+    found = sources(root, include=(), needed=(), data=[root / "rows.txt"])
+
+    reasons = dict(found.left_out)
+    assert reasons["lazy.py"] == "git does not track it"
+    assert reasons["rows.txt"] == "data sets were read from it"
+    assert reasons["mlruns/1/input_example.json"] == "MLflow or a package manager has written it"
+    assert "notes.txt" not in reasons
+    assert not {"lazy.py", "rows.txt", "mlruns/1/input_example.json"} & {name for name, _ in found.files}

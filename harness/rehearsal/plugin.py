@@ -92,12 +92,15 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_REHEARSED] = _Rehearsed(config)
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
+def pytest_report_header(config: pytest.Config) -> list[str] | None:
     """Say plainly that this is not AWS."""
     if _REHEARSED not in config.stash:
         return None
     kind = config.stash[_REHEARSED].isolation
-    return f"rehearsal: SageMaker is played on this machine, nothing of this is AWS (isolation: {kind})"
+    return [
+        "rehearsal: SageMaker is played on this machine, nothing of this is AWS",
+        f"isolation of its jobs: {kind}",
+    ]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -120,7 +120,9 @@ class SageMaker:
         self._place = {node_id: (i, group) for group in planned for i, node_id in enumerate(group.trials)}
         self._open = dict.fromkeys(node_ids)
         self._collector = Collector(service, uploads, self._folder, harness.__version__, time.sleep)
-        self._jobs = submission.start(service)
+        self._jobs = submission.jobs(service)
+        for jobs in self._jobs:  # `stop` ends what was started if one is refused, or by Ctrl-C
+            jobs.start()
         self._watch = Watch(self._jobs, ended=self._take, fault=self._give_up, news=self._ring)
         self._watch.begin()
 
@@ -188,6 +190,8 @@ class SageMaker:
             self._planner.spoilt(node_id, later)
 
     def _give_up(self, error: BaseException) -> None:
+        """Take in that nobody looks after the jobs any more: stop them, and give up their trials."""
+        self._stop_jobs()
         with self._lock:
             if isinstance(error, HarnessError):
                 for node_id in list(self._open):
@@ -260,23 +264,30 @@ class SageMaker:
         self._opened.end()
         if self._watch is not None:
             self._watch.abandon()
-        left = [name for jobs in self._jobs for name in jobs.names()] if self._open else []
         self._halted = True
-        if left:
-            self._progress.say([f"SageMaker: stopping {', '.join(left)}"])
-        for jobs in self._jobs if left else ():
-            try:
-                jobs.stop()
-            except HarnessError as error:
-                warn(self._config, f"jobs may still run and cost money: {', '.join(left)}: {error}")
+        if self._open:
+            self._stop_jobs()
         if self._watch is not None:
             self._watch.join(0.5 if now else 5.0)
         if self._on_demand:
             warn(self._config, "sagemaker_spot is set, but jobs ran on machines at the full price")
 
+    def _stop_jobs(self) -> None:
+        """Stop every job that may still run; say which, and which may run on."""
+        for jobs in self._jobs:
+            left = ", ".join(jobs.names())
+            if not left:
+                continue
+            self._progress.say([f"SageMaker: stopping {left}"])
+            try:
+                jobs.stop()
+            except HarnessError as error:
+                warn(self._config, f"jobs may still run and cost money: {left}: {error}")
+
 
 def _placed(answer: Answer, origin: Mapping[str, str], root: str) -> Answer:
     """Return an answer whose failed reports say where the trial ran, and whose warnings name files here."""
+    here = [_skipped(report, root) for report in answer.reports]
     warnings = [{**told, "file": str(told["file"]).replace(PROJECT, root)} for told in answer.warnings]
     text = "\n".join(
         origin[name] for name in ("sagemaker.training_job", "sagemaker.console", "sagemaker.log")
@@ -285,6 +296,14 @@ def _placed(answer: Answer, origin: Mapping[str, str], root: str) -> Answer:
         {**report, "sections": [*report.get("sections", ()), [_SECTION, text]]}
         if report.get("outcome") == "failed"
         else report
-        for report in answer.reports
+        for report in here
     ]
     return dataclasses.replace(answer, reports=reports, warnings=warnings)
+
+
+def _skipped(report: Mapping[str, Any], root: str) -> Mapping[str, Any]:
+    """Return a report whose place of a skip is a file here."""
+    place = report.get("longrepr")
+    if not isinstance(place, list) or not place:
+        return report
+    return {**report, "longrepr": [str(place[0]).replace(PROJECT, root), *place[1:]]}

@@ -46,6 +46,9 @@ class Jobs(Protocol):
     def counts(self) -> Counts:
         """How many trials are where, by the last look."""
 
+    def start(self) -> None:
+        """Start what is started at once; raise ServiceError or PassingError if it is refused."""
+
     def look(self) -> list[Ended]:
         """Ask how things stand; start what may start; return the trials that have ended since the last look.
 
@@ -62,18 +65,21 @@ class Jobs(Protocol):
 class TuningJob:
     """One tuning job: SageMaker starts its training jobs.
 
-    trials: node ids. find: the trial of a training job's summary; LookupError if it has none.
+    request: what starts it; trials: node ids. find: the trial of a training job's summary, LookupError:
+    it has none.
     """
 
     def __init__(
         self,
         service: Service,
-        name: str,
+        request: Mapping[str, Any],
         trials: Sequence[str],
         find: Callable[[Mapping[str, Any]], str],
     ) -> None:
         self._service = service
-        self._name = name
+        self._request = request
+        self._name = str(request["HyperParameterTuningJobName"])
+        self._begun = False
         self._open = dict.fromkeys(trials)
         self._find = find
         self._total = len(trials)
@@ -89,6 +95,14 @@ class TuningJob:
     def counts(self) -> Counts:
         running = len(self._running)
         return Counts(len(self._open) - running, running, self._total - len(self._open))
+
+    def start(self) -> None:
+        self._begun = True  # even if nobody hears of it any more
+        try:
+            self._service.create(self._request)
+        except ServiceError:
+            self._begun = False
+            raise
 
     def look(self) -> list[Ended]:
         ended: list[Ended] = []
@@ -143,11 +157,11 @@ class TuningJob:
             return None
 
     def stop(self) -> None:
-        if self._open:
+        if self._begun and self._open:
             self._service.stop_tuning(self._name)
 
     def names(self) -> list[str]:
-        return [self._name] if self._open else []
+        return [self._name] if self._begun and self._open else []
 
 
 class SingleJobs:
@@ -173,6 +187,7 @@ class SingleJobs:
         self._running: dict[str, str] = {}
         self._missed: dict[str, int] = {}
         self._ended = 0
+        self._stopped = False
 
     @property
     def done(self) -> bool:
@@ -181,6 +196,9 @@ class SingleJobs:
     @property
     def counts(self) -> Counts:
         return Counts(len(self._queue), len(self._running), self._ended)
+
+    def start(self) -> None:
+        """Nothing: the first ones start with the first look."""
 
     def look(self) -> list[Ended]:
         ended: list[Ended] = []
@@ -205,7 +223,7 @@ class SingleJobs:
 
     def fill(self) -> None:
         """Start as many as may run."""
-        while self._queue and len(self._running) < self._parallel:
+        while self._queue and len(self._running) < self._parallel and not self._stopped:
             node_id = self._queue[0]
             request = self._requests[node_id]()
             try:
@@ -214,12 +232,16 @@ class SingleJobs:
                 if "ResourceLimitExceeded" in error.problem and self._running:
                     return  # until one of them has ended
                 raise
-            self._queue.popleft()
             self._running[node_id] = request["TrainingJobName"]
+            if self._stopped:  # meanwhile, by another thread
+                self._service.stop_training(request["TrainingJobName"])
+                return
+            self._queue.popleft()
 
     def stop(self) -> None:
+        self._stopped = True
         self._queue.clear()
-        for job in self._running.values():
+        for job in list(self._running.values()):
             self._service.stop_training(job)
 
     def names(self) -> list[str]:

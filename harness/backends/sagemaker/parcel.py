@@ -22,7 +22,16 @@ from harness.pool.messages import Opening
 from harness.pool.preloads import conftests
 
 _OURS = (*DESTS, "backend", "workers", "threads", "trial_timeout", "resume", "tracking", "basetemp")
-"""Options that say where trials run: a container is there already."""
+_PYTESTS = """
+    file_or_dir keyword markexpr deselect ignore ignore_glob maxfail continue_on_collection_errors
+    lf failedfirst newfirst last_failed_no_failures stepwise stepwise_skip stepwise_reset cacheclear cacheshow
+    durations durations_min reportchars xmlpath junitprefix pastebin capture disable_warnings show_capture
+    no_header no_summary no_fold_skipped xfail_tb console_output_style
+    plugins rootdir inifilename override_ini
+"""
+_HERE = frozenset((*_OURS, *_PYTESTS.split()))
+"""Options that say where trials run, which do, and how that is shown: they change nothing in a container,
+and equal sources are to be sent once."""
 _START = b"""\
 \"\"\"What the training toolkit starts: runs one trial of the project beside this file.\"\"\"
 
@@ -78,9 +87,9 @@ def _opening(config: pytest.Config, files: Iterable[Path]) -> Opening:
         folder=str(folder),
         environment={},
         path=[str(path) for path in sys.path],
-        command=sys.argv,
-        options={name: value for name, value in plain.items() if name not in _OURS},
-        pickled={name: value for name, value in pickled.items() if name not in _OURS},
+        command=["pytest"],  # what else was typed is nobody's business there
+        options={name: value for name, value in plain.items() if name not in _HERE},
+        pickled={name: value for name, value in pickled.items() if name not in _HERE},
         run=f"{SCRATCH}/run",
         threads=1,  # the plan says how many
     )

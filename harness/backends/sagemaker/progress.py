@@ -35,6 +35,7 @@ class Progress:
 
     def __init__(self, config: pytest.Config) -> None:
         self._terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
+        self._quiet = config.get_verbosity() < 0
         self._width = config.get_terminal_writer().fullwidth if self._terminal is not None else 0
         self._shown = ""
         self._when = time.monotonic()
@@ -44,6 +45,8 @@ class Progress:
         if self._terminal is None:
             return
         self._terminal.ensure_newline()
+        if self._quiet:  # dots stand there, of which nobody knows
+            self._terminal.line("")
         for line in lines:
             for part in textwrap.wrap(line, self._width, subsequent_indent="  ", break_on_hyphens=False):
                 self._terminal.write_line(part)

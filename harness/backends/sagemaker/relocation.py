@@ -14,7 +14,7 @@ PROJECT, SCRATCH = "{project}", "{scratch}"
 def departed(opening: Opening, root: str) -> Opening:
     """Return an opening without anything of this machine: below `root` becomes below PROJECT.
 
-    What lies elsewhere on sys.path, the environment and the path of the command stay behind.
+    What lies elsewhere on sys.path, and the environment, stay behind.
     """
     return dataclasses.replace(
         opening,
@@ -22,7 +22,6 @@ def departed(opening: Opening, root: str) -> Opening:
         folder=_moved(opening.folder, root, PROJECT),
         environment={},
         path=[_moved(path, root, PROJECT) for path in opening.path if _below(path, root)],
-        command=["pytest", *opening.command[1:]],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
@@ -80,7 +81,7 @@ class Collector:
                 made: JobRecord | None = self._fetched(told, node_id, place)
             elif status == "Failed":
                 made = self._logged(job, node_id) if record.RAISED in why else None
-                why = f"training job {job} failed: {why}"
+                why = f"training job {job} failed: {_failure(why)}"
             else:
                 made = None
                 why = f"training job {job} {_stopped(told)}"
@@ -165,6 +166,14 @@ def _inside(name: str, place: str) -> None:
     path = PurePosixPath(name)
     if ".." in path.parts or not path.is_relative_to(place) or "\\" in name or "\0" in name:
         raise RecordError(f"its record names the file {name!r}, which is not below {place}")
+
+
+def _failure(why: str) -> str:
+    """Return why a job failed; of what the toolkit says of a process, how it ended."""
+    ended = re.search(r"ExecuteUserScriptError:\s*ExitCode (-?\d+)", why)
+    if ended is None:
+        return why
+    return f"the trial's process ended with exit code {ended[1]} and left no result"
 
 
 def _stopped(told: Mapping[str, Any]) -> str:

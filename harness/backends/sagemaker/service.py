@@ -35,6 +35,8 @@ class Service:
         self.account = account
         self._sagemaker = account.client("sagemaker")
         self._logs = account.client("logs")
+        self._stands_in = "://127.0.0.1:" in self._sagemaker.meta.endpoint_url
+        """Whether it is played on this machine."""
 
     def create(self, request: Mapping[str, Any]) -> None:
         """Start the tuning or training job of a request; a second time for the same name changes nothing.
@@ -139,7 +141,13 @@ class Service:
             request["NextToken"] = answer["NextToken"]
 
     def _ask(self, what: str, call: Callable[..., Any], **request: Any) -> Mapping[str, Any]:
-        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+        from botocore.exceptions import (
+            BotoCoreError,
+            ClientError,
+            ConnectionError,
+            EndpointConnectionError,
+            HTTPClientError,
+        )
 
         try:
             answer: Mapping[str, Any] = call(**request)
@@ -149,7 +157,11 @@ class Service:
             if code in PASSING or code in _EXPIRED or status >= 500:
                 raise PassingError(f"cannot {what}: {code}: {said}") from None
             raise ServiceError(f"SageMaker refuses to {what}: {code}: {said}", _remedy(code, said)) from None
-        except HTTPClientError as error:
+        except EndpointConnectionError as error:
+            if self._stands_in:
+                raise ServiceError(f"cannot {what}: what stood in for SageMaker has ended: {error}") from None
+            raise PassingError(f"cannot {what}: {error}") from None
+        except (HTTPClientError, ConnectionError) as error:
             raise PassingError(f"cannot {what}: {error}") from None
         except BotoCoreError as error:
             raise ServiceError(f"cannot {what}: {error}") from None

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import harness
 from harness.backends.sagemaker.datafiles import CONFIGURATION, SOURCES, content, ending
 from harness.backends.sagemaker.included import included
-from harness.backends.sagemaker.tracked import SourcesError, present, tracked
+from harness.backends.sagemaker.tracked import RESULTS, SourcesError, present, tracked
 
 _OWN = frozenset({".py", ".typed", ".sql"})
 """Endings of the harness' own files, as its pyproject.toml declares them."""
@@ -65,6 +65,8 @@ def sources(
         del chosen[name]
     _check_named(named, reasons)
     _check_needed(_imported(needed, top, root), chosen, reasons, known)
+    if known is not None:
+        reasons |= _untracked(top, beside, known | named.keys(), read)
     return Sources(
         files=tuple(sorted(chosen.items())),
         left_out=tuple(sorted((_shown(name), reason) for name, reason in reasons.items())),
@@ -99,6 +101,8 @@ def _reason(name: str, path: Path, read: Collection[Path], *, asked: bool) -> st
         return "its name is not UTF-8"
     if "\\" in name:
         return "its name has a backslash"
+    if not asked and RESULTS.intersection(PurePosixPath(name).parts):
+        return "MLflow or a package manager has written it"
     try:
         target = path.resolve(strict=True)
         kind = ending(name) or ending(target.name)
@@ -126,6 +130,19 @@ def _links(top: Path, chosen: dict[str, Path], reasons: dict[str, str]) -> list[
         else:
             reasons[name] = f"a link to {_shown(target.relative_to(top).as_posix())}, which does not travel"
     return stay
+
+
+def _untracked(
+    top: Path, apart: Collection[Path], listed: Collection[str], read: Collection[Path]
+) -> dict[str, str]:
+    """Return why sources that git does not know stay, and what data sets were read from, by name."""
+    found: dict[str, str] = {}
+    for name in present(top, apart=apart):
+        if name not in listed and PurePosixPath(name).suffix in SOURCES:
+            found[name] = "git does not track it"
+        elif name not in listed and (top / name).resolve() in read:
+            found[name] = "data sets were read from it"
+    return found
 
 
 def _check_named(named: dict[str, str], reasons: dict[str, str]) -> None:

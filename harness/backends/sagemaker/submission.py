@@ -154,23 +154,9 @@ class Submission:
                     encode(self._order.store.path("data", made, f"{split}.arrow"), file)
                     uploads.put(key, file)
 
-    def start(self, service: Service) -> list[Jobs]:
-        """Start the tuning jobs, and return all jobs; of single ones the first start with the first look.
-
-        If one is refused, those that were started are stopped.
-        """
-        jobs: list[Jobs] = []
-        try:
-            for group in self._groups:
-                request = self._tunings.get(group.experiment)
-                if request is not None:
-                    service.create(request)
-                jobs.append(self._jobs(group, request, service))
-        except HarnessError:
-            for started in jobs:
-                started.stop()
-            raise
-        return jobs
+    def jobs(self, service: Service) -> list[Jobs]:
+        """Return the jobs of each experiment; none has been started."""
+        return [self._jobs(group, self._tunings.get(group.experiment), service) for group in self._groups]
 
     def _jobs(self, group: Group, request: Request | None, service: Service) -> Jobs:
         if request is None:
@@ -181,7 +167,7 @@ class Submission:
             return SingleJobs(service, wanted, part=part, parallel=self._order.settings.parallel_jobs)
         trials = group.trials
         find = by_number(trials) if group.layout is None else by_point(group.layout.find, trials)
-        return TuningJob(service, request["HyperParameterTuningJobName"], trials, find)
+        return TuningJob(service, request, trials, find)
 
     def described(self) -> list[str]:
         """Return a line about each experiment."""

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from harness.errors import HarnessError
 from harness.folders import walk
 
-_RESULTS = frozenset({"__pycache__", "mlruns", "mlartifacts", "node_modules", "site-packages"})
+RESULTS = frozenset({"__pycache__", "mlruns", "mlartifacts", "node_modules", "site-packages"})
 """Folders of files that nobody of the project wrote; MLflow keeps example rows in its own."""
 
 _NO_REPOSITORY = "fatal: not a git repository (or any"
@@ -70,6 +70,6 @@ def present(root: Path, *, apart: Collection[Path] = (), patterns: Collection[st
 
 def _is_apart(folder: Path, apart: Collection[Path], parts: Collection[str]) -> bool:
     name = folder.name
-    if name in _RESULTS or name == ".git" or folder in apart:
+    if name in RESULTS or name == ".git" or folder in apart:
         return True
     return name.startswith(".") and not any(fnmatchcase(name, part) for part in parts)

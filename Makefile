@@ -24,11 +24,12 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
+	@$(MAKE) --no-print-directory $(REHEARSAL) || echo "SageMaker cannot be rehearsed here: its toolkit needs a C compiler"
 
 experiments: $(READY)  ## run the experiments and judge their gates
 	$(BIN)/python -m pytest experiments/
 
-$(REHEARSAL): $(READY)  # its toolkit has to be compiled, which experiments need not wait for
+$(REHEARSAL): $(READY)  # its toolkit has to be compiled, which the experiments do not depend on
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[rehearsal]'
 	@touch $@
 

@@ -98,8 +98,10 @@ def test_under_q_lines_do_not_follow_the_dots():
     assert terminal.written == ["newline", "line ''", "a line"]
 
 
-def test_where_nobody_looks_nothing_is_shown():
+def test_where_nobody_looks_nothing_is_shown(capsys):
     shown = made(None)
     shown.say(["a"])
     shown.show("b")
     shown.clear()
+
+    assert capsys.readouterr() == ("", "")

@@ -106,3 +106,8 @@ def test_to_stop_what_has_ended_is_no_fault(code):
 
     made.stop_training("a")
     made.stop_tuning("a")
+
+    assert client.errors == []  # it was asked
+    client.errors = [refusal("AccessDeniedException")]
+    with pytest.raises(ServiceError, match="refuses to stop job a: AccessDeniedException"):
+        made.stop_training("a")

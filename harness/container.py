@@ -33,10 +33,11 @@ from harness.backends.sagemaker.plan import (
     number,
 )
 from harness.backends.sagemaker.record import JobRecord
-from harness.backends.sagemaker.relocation import PROJECT, arrived
+from harness.backends.sagemaker.relocation import PROJECT, arrived, renamed
 from harness.backends.sagemaker.versions import mismatches
 from harness.errors import HarnessError
-from harness.results import MODEL, PAYLOAD, TrialRecord, unpack
+from harness.pool.messages import Answer
+from harness.results import MODEL, TrialRecord, unpack
 
 
 class ContainerError(HarnessError):
@@ -195,30 +196,19 @@ def _perform(plan: Plan, task: _Task, project: Path, scratch: Path, job: str) ->
         refused = events.get("refused") or events.get("strange") or {}
         raise ContainerError(f"{task.node_id} cannot run here: {refused.get('reason', 'no answer came')}")
     result, late, left = events.get("result", {}), events.get("late", {}), events.get("exit")
+    said = Answer(result.get("reports", ()), result.get("warnings", ()))
+    answer = renamed(said, str(project), PROJECT)
     return JobRecord(
         harness=harness.__version__,
         job=job,
         node_id=task.node_id,
-        reports=[_skipped_there(told, str(project)) for told in result.get("reports", ())],
-        warnings=[_named_there(told, str(project)) for told in result.get("warnings", ())],
+        reports=answer.reports,
+        warnings=answer.warnings,
         late=late.get("reports", ()),
         late_warnings=late.get("warnings", ()),
         exited=None if left is None else (left["reason"], left["code"]),
         values=task.values,
     )
-
-
-def _named_there(told: Mapping[str, Any], project: str) -> dict[str, Any]:
-    """Return a warning whose file is named so that it can be found where pytest was started."""
-    return {**told, "file": str(told["file"]).replace(project, PROJECT)}
-
-
-def _skipped_there(report: Mapping[str, Any], project: str) -> Mapping[str, Any]:
-    """Return a report whose place of a skip is named in the same way."""
-    place = report.get("longrepr")
-    if not isinstance(place, list | tuple) or len(place) != 3:
-        return report
-    return {**report, "longrepr": [str(place[0]).replace(project, PROJECT), *place[1:]]}
 
 
 def _converse(work: Any, told: list[Any]) -> list[Any]:
@@ -253,8 +243,7 @@ def _converse(work: Any, told: list[Any]) -> list[Any]:
 
 def _hand_over(made: JobRecord, run: Path, folders: Folders) -> None:
     """Put all that was made where SageMaker looks for it; raise _RaisedError if the job is to fail."""
-    payload: Mapping[str, Any] = next((report[PAYLOAD] for report in made.reports if PAYLOAD in report), {})
-    kept = unpack(payload)
+    kept = unpack(made.payload)
     assert kept is None or isinstance(kept, TrialRecord)
     model = kept.files.get(MODEL) if kept else None
     folders.results.mkdir(parents=True, exist_ok=True)

@@ -121,8 +121,8 @@ class Execution:
     def _elsewhere_answered(self, item: pytest.Item) -> Answer | None:
         return self.backend.answer(item.nodeid) if item.nodeid in self._elsewhere else None
 
-    def _begin(self, item: pytest.Item) -> None:
-        """Hand out all trials, now that the data are there; item: the one whose turn it is."""
+    def _begin(self, first: pytest.Item) -> None:
+        """Hand out all trials, now that the data are there; first: the item whose turn it is."""
         self._begun = True
         open_trials = [item for item in self._trials if not self.run.blocked(item)]
         if self._settings.resume:
@@ -136,8 +136,8 @@ class Execution:
         try:
             self.backend.start(ready, prepared)
         except HarnessError as error:
-            if item.nodeid in self._elsewhere:  # so that JUnit's file is not green
-                self._replay(item, self.roster.died(item.nodeid, str(error), "", 0.0))
+            if first.nodeid in self._elsewhere:  # so that JUnit's file is not green
+                self._replay(first, self.roster.died(first.nodeid, str(error), "", 0.0))
             raise pytest.UsageError(str(error)) from None
         if self.tracker is not None and self._trials:
             self.tracker.begin()

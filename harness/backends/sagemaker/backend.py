@@ -22,10 +22,10 @@ from harness.backends.sagemaker.options import SageMakerSettings
 from harness.backends.sagemaker.planning import Group, groups
 from harness.backends.sagemaker.prices import Estimate, hourly, parse_overrides, refuse
 from harness.backends.sagemaker.progress import Progress, line
-from harness.backends.sagemaker.relocation import PROJECT
+from harness.backends.sagemaker.relocation import PROJECT, renamed
 from harness.backends.sagemaker.retrieval import Collected, Collector
 from harness.backends.sagemaker.service import Service
-from harness.backends.sagemaker.submission import Order, Submission
+from harness.backends.sagemaker.submission import Commission, Submission
 from harness.backends.sagemaker.uploads import Uploads
 from harness.backends.sagemaker.watch import Watch
 from harness.errors import HarnessError
@@ -75,11 +75,11 @@ class SageMaker:
         self._lock = threading.RLock()
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         """Rung for the one who waits."""
-        self._service: Service | None = None
         self._collector: Collector | None = None
         self._watch: Watch | None = None
         self._jobs: Sequence[Jobs] = ()
-        self._place: dict[str, tuple[int, Group]] = {}
+        self._places: dict[str, str] = {}
+        """Folder within the run's, by node id."""
         self._answers: dict[str, Answer] = {}
         self._late: list[tuple[str, Answer]] = []
         self._open: dict[str, None] = {}
@@ -99,10 +99,11 @@ class SageMaker:
             return
         with hushed():
             account = connect(self._cloud)
-            self._service = service = Service(account)
+            service = Service(account)
             uploads = Uploads(account.client("s3"), account.bucket, self._cloud.kms_key)
-        planned = groups(map(self._planner.brief, node_ids))
-        order = Order(
+        briefs = [self._planner.brief(node_id) for node_id in node_ids]
+        planned = groups(briefs)
+        commission = Commission(
             config=self._config,
             settings=self._cloud,
             account=account,
@@ -114,10 +115,10 @@ class SageMaker:
             prepared=prepared,
             opened=self._opened.paths,
         )
-        submission = Submission(order, planned, self._planner)
+        submission = Submission(commission, planned, self._planner)
         self._tell(submission, planned)
         submission.upload(uploads)
-        self._place = {node_id: (i, group) for group in planned for i, node_id in enumerate(group.trials)}
+        self._places = {brief.node_id: brief.folder for brief in briefs}
         self._open = dict.fromkeys(node_ids)
         self._collector = Collector(service, uploads, self._folder, harness.__version__, time.sleep)
         self._jobs = submission.jobs(service)
@@ -157,9 +158,7 @@ class SageMaker:
         if ended.job is None:
             found = Collected(reason=ended.reason, stopped=self._halted)
         else:
-            _, group = self._place[ended.node_id]
-            place = next(b.folder for b in group.briefs if b.node_id == ended.node_id)
-            found = self._collector.collect(ended.job, ended.node_id, place)
+            found = self._collector.collect(ended.job, ended.node_id, self._places[ended.node_id])
         with self._lock:
             del self._open[ended.node_id]
             if found.record is not None or not (self._halted and found.stopped):
@@ -177,7 +176,7 @@ class SageMaker:
             self._planner.exited(node_id, reason, code)
             return
         else:
-            if record.values is not None and self._place[node_id][1].guided:
+            if record.values is not None:
                 self._planner.choose(node_id, record.values)
             answer = _placed(record.answer, found.origin, str(self._config.rootpath))
         answer = dataclasses.replace(answer, origin=found.origin)
@@ -255,7 +254,7 @@ class SageMaker:
         while self._watch is not None and not self._watch.join(_BLINK):
             self._raise()
         self._progress.clear()
-        for node_id in [node_id for node_id in self._place if node_id in self._answers]:
+        for node_id in [node_id for node_id in self._places if node_id in self._answers]:
             yield node_id, self._answers.pop(node_id)
 
     def stop(self, *, now: bool = False) -> None:
@@ -276,10 +275,9 @@ class SageMaker:
         """Stop every job that may still run; say which, and which may run on."""
         for jobs in self._jobs:
             left = ", ".join(jobs.names())
-            if not left:
-                continue
-            self._progress.say([f"SageMaker: stopping {left}"])
-            try:
+            if left:
+                self._progress.say([f"SageMaker: stopping {left}"])
+            try:  # also where none runs: one may be about to
                 jobs.stop()
             except HarnessError as error:
                 warn(self._config, f"jobs may still run and cost money: {left}: {error}")
@@ -287,8 +285,7 @@ class SageMaker:
 
 def _placed(answer: Answer, origin: Mapping[str, str], root: str) -> Answer:
     """Return an answer whose failed reports say where the trial ran, and whose warnings name files here."""
-    here = [_skipped(report, root) for report in answer.reports]
-    warnings = [{**told, "file": str(told["file"]).replace(PROJECT, root)} for told in answer.warnings]
+    here = renamed(answer, PROJECT, root)
     text = "\n".join(
         origin[name] for name in ("sagemaker.training_job", "sagemaker.console", "sagemaker.log")
     )
@@ -296,14 +293,6 @@ def _placed(answer: Answer, origin: Mapping[str, str], root: str) -> Answer:
         {**report, "sections": [*report.get("sections", ()), [_SECTION, text]]}
         if report.get("outcome") == "failed"
         else report
-        for report in here
+        for report in here.reports
     ]
-    return dataclasses.replace(answer, reports=reports, warnings=warnings)
-
-
-def _skipped(report: Mapping[str, Any], root: str) -> Mapping[str, Any]:
-    """Return a report whose place of a skip is a file here."""
-    place = report.get("longrepr")
-    if not isinstance(place, list) or not place:
-        return report
-    return {**report, "longrepr": [str(place[0]).replace(PROJECT, root), *place[1:]]}
+    return dataclasses.replace(here, reports=reports)

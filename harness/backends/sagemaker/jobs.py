@@ -108,9 +108,8 @@ class TuningJob:
         ended: list[Ended] = []
         before, self._running = self._running, set()
         for summary in self._service.children(self._name):
-            try:
-                node_id = self._find(summary)
-            except LookupError:
+            node_id = self._trial_of(summary)
+            if node_id is None:
                 continue
             self._jobs[node_id] = summary["TrainingJobName"]
             if node_id in self._open and summary["TrainingJobStatus"] in _ENDED:
@@ -142,7 +141,7 @@ class TuningJob:
         if status not in _ENDED:
             return []
         # A training job may have come and gone between the two questions.
-        known = {self._jobs_of(summary) for summary in self._service.children(self._name)}
+        known = {self._trial_of(summary) for summary in self._service.children(self._name)}
         left = [node_id for node_id in self._open if node_id not in known]
         why = told.get("FailureReason", "")
         for node_id in left:
@@ -150,7 +149,7 @@ class TuningJob:
         reason = f"tuning job {self._name} ended as {status} before it started this trial"
         return [Ended(node_id, None, f"{reason}{': ' if why else ''}{why}") for node_id in left]
 
-    def _jobs_of(self, summary: Mapping[str, Any]) -> str | None:
+    def _trial_of(self, summary: Mapping[str, Any]) -> str | None:
         try:
             return self._find(summary)
         except LookupError:
@@ -191,7 +190,7 @@ class SingleJobs:
 
     @property
     def done(self) -> bool:
-        return not self._queue and not self._running
+        return (self._stopped or not self._queue) and not self._running
 
     @property
     def counts(self) -> Counts:
@@ -218,10 +217,10 @@ class SingleJobs:
         for found in ended:
             del self._running[found.node_id]
         self._ended += len(ended)
-        self.fill()
+        self._fill()
         return ended
 
-    def fill(self) -> None:
+    def _fill(self) -> None:
         """Start as many as may run."""
         while self._queue and len(self._running) < self._parallel and not self._stopped:
             node_id = self._queue[0]
@@ -240,7 +239,6 @@ class SingleJobs:
 
     def stop(self) -> None:
         self._stopped = True
-        self._queue.clear()
         for job in list(self._running.values()):
             self._service.stop_training(job)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.pool.messages import Answer
-from harness.results import JsonRecord
+from harness.results import PAYLOAD, JsonRecord
 
 NAME = "answer.json"
 """Of the file among a job's output."""
@@ -55,6 +55,11 @@ class JobRecord(JsonRecord):
     def answer(self) -> Answer:
         """What pytest is to see."""
         return Answer(self.reports, self.warnings)
+
+    @property
+    def payload(self) -> Mapping[str, Any]:
+        """The trial's own record, packed; empty if it called `pytest.exit`."""
+        return next((report[PAYLOAD] for report in self.reports if PAYLOAD in report), {})
 
     @property
     def later(self) -> Answer | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
+from typing import Any
 
-from harness.pool.messages import Opening
+from harness.pool.messages import Answer, Opening
 
 PROJECT, SCRATCH = "{project}", "{scratch}"
 """Stand for folders that are not known yet: of the project, and for what a trial leaves."""
@@ -39,6 +41,22 @@ def arrived(opening: Opening, *, project: str, scratch: str, path: list[str]) ->
         path=[*map(here, opening.path), *path],
         run=here(opening.run),
     )
+
+
+def renamed(answer: Answer, old: str, new: str) -> Answer:
+    """Return an answer whose warnings, and places of skips, name files below one folder as below another."""
+    return dataclasses.replace(
+        answer,
+        reports=[_replaced(report, old, new) for report in answer.reports],
+        warnings=[{**told, "file": str(told["file"]).replace(old, new)} for told in answer.warnings],
+    )
+
+
+def _replaced(report: Mapping[str, Any], old: str, new: str) -> Mapping[str, Any]:
+    skipped = report.get("longrepr")
+    if not isinstance(skipped, list | tuple) or len(skipped) != 3:
+        return report
+    return {**report, "longrepr": [str(skipped[0]).replace(old, new), *skipped[1:]]}
 
 
 def _below(path: str, root: str) -> bool:

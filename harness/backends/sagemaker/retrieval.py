@@ -17,7 +17,7 @@ from harness.backends.sagemaker.refusals import UnreachedError
 from harness.backends.sagemaker.service import PassingError, Service
 from harness.backends.sagemaker.uploads import Uploads
 from harness.errors import HarnessError
-from harness.results import MODEL, PAYLOAD
+from harness.results import MODEL
 
 _TAIL = 40
 """Lines of a failed job's log that a report shows."""
@@ -119,7 +119,7 @@ class Collector:
             except FileNotFoundError:
                 raise RecordError("it left no result: output.tar.gz has no record in it") from None
             made = self._checked(content, node_id)
-            files = _files(made)
+            files = dict(made.payload.get("files", {}))
             for name in files.values():
                 _inside(name, place)
             model = files.pop(MODEL, None)
@@ -154,11 +154,6 @@ class Collector:
         if made.node_id != node_id:
             raise RecordError(f"its record is of {made.node_id}, not of {node_id}")
         return made
-
-
-def _files(made: JobRecord) -> dict[str, str]:
-    payload: Mapping[str, Any] = next((report[PAYLOAD] for report in made.reports if PAYLOAD in report), {})
-    return dict(payload.get("files", {}))
 
 
 def _inside(name: str, place: str) -> None:

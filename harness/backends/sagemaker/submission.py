@@ -32,7 +32,7 @@ _TUNING, _TRAINING = "CreateHyperParameterTuningJob", "CreateTrainingJob"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Commission:
     """Whose trials are to run, and how."""
 
     config: pytest.Config
@@ -55,27 +55,27 @@ class Order:
 class Submission:
     """What is ready to be sent; nothing has been sent yet."""
 
-    def __init__(self, order: Order, groups: Sequence[Group], planner: Planner) -> None:
+    def __init__(self, commission: Commission, groups: Sequence[Group], planner: Planner) -> None:
         """Raise HarnessError for what SageMaker would not take, or what cannot travel."""
-        settings, account = order.settings, order.account
-        self._order = order
+        settings, account = commission.settings, commission.account
+        self._commission = commission
         self._groups = groups
         self._planner = planner
         plan, self.local = parcel.plan(
-            order.config,
-            order.files,
-            threads=order.threads,
-            prepared=order.prepared,
+            commission.config,
+            commission.files,
+            threads=commission.threads,
+            prepared=commission.prepared,
             experiments={group.experiment: group.planned for group in groups},
         )
         members, self.left_out = parcel.members(
-            order.config,
+            commission.config,
             plan,
             installs=account.installs,
             include=settings.include,
-            files=order.files,
-            data=order.opened,
-            apart=order.store.root,
+            files=commission.files,
+            data=commission.opened,
+            apart=commission.store.root,
         )
         self._archive = pack(members)
         self._digests = {name: str(record["digest"]) for name, record in plan.data.items()}
@@ -84,7 +84,7 @@ class Submission:
             role=account.role,
             bucket=account.bucket,
             image=account.image,
-            run=order.run,
+            run=commission.run,
             source=f"{settings.prefix}/source/{digest(self._archive)}/{_ARCHIVE}",
             data={name: f"{settings.prefix}/data/{made}/" for name, made in self._digests.items()},
         )
@@ -114,7 +114,7 @@ class Submission:
             group.datasets,
             search=group.search,
             trials=len(group.briefs),
-            seed=_seed(self._order.seed, group.experiment),
+            seed=_seed(self._commission.seed, group.experiment),
             number=number,
         )
 
@@ -151,7 +151,7 @@ class Submission:
                     continue
                 with tempfile.TemporaryDirectory() as folder:
                     file = Path(folder) / f"{split}.parquet"
-                    encode(self._order.store.path("data", made, f"{split}.arrow"), file)
+                    encode(self._commission.store.path("data", made, f"{split}.arrow"), file)
                     uploads.put(key, file)
 
     def jobs(self, service: Service) -> list[Jobs]:
@@ -163,8 +163,8 @@ class Submission:
             wanted: dict[str, Callable[[], Request]] = {
                 node_id: partial(self._assigned, group, index) for index, node_id in enumerate(group.trials)
             }
-            part = f"-{self._order.run[-8:]}-"
-            return SingleJobs(service, wanted, part=part, parallel=self._order.settings.parallel_jobs)
+            part = f"-{self._commission.run[-8:]}-"
+            return SingleJobs(service, wanted, part=part, parallel=self._commission.settings.parallel_jobs)
         trials = group.trials
         find = by_number(trials) if group.layout is None else by_point(group.layout.find, trials)
         return TuningJob(service, request, trials, find)

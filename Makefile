@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 REHEARSAL := .venv/.rehearsal
+TOOLKIT = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[rehearsal]'
 
 # The benchmark's peers are heavy: an environment of their own, and pins of what they alone need.
 BENCH := .venv-bench/bin
@@ -24,13 +25,13 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
-	@$(MAKE) --no-print-directory $(REHEARSAL) || echo "SageMaker cannot be rehearsed here: its toolkit needs a C compiler"
+	@$(TOOLKIT) && touch $(REHEARSAL) || echo "SageMaker cannot be rehearsed here: its toolkit needs a C compiler"
 
 experiments: $(READY)  ## run the experiments and judge their gates
 	$(BIN)/python -m pytest experiments/
 
 $(REHEARSAL): $(READY)  # its toolkit has to be compiled, which the experiments do not depend on
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[rehearsal]'
+	$(TOOLKIT)
 	@touch $@
 
 rehearse: $(REHEARSAL)  ## run the experiments as jobs of a SageMaker that is played here

@@ -13,6 +13,7 @@ from pandas import DataFrame
 
 from harness.models.model import Predictions
 from harness.scikit import metrics as sk
+from harness.uncertainty.resamples import Units, units
 
 __tracebackhide__ = True
 
@@ -25,6 +26,7 @@ class Evidence:
     weight: (n,) float64, or None for equal weights.
     n_classes: K, 0 for regression.
     rows: gives the n raw rows; called only for a slice or for a `@metric` that takes `X`.
+    groups: (n,) codes of the column by which rows belong together, None if each stands for itself.
     """
 
     y: NDArray[Any]
@@ -32,23 +34,29 @@ class Evidence:
     weight: NDArray[np.float64] | None
     n_classes: int
     rows: Callable[[], DataFrame]
+    groups: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.y)
 
     def take(self, mask: NDArray[np.bool_]) -> Evidence:
         """Return the evidence of the rows where `mask` (n,) is True."""
+        return self.at(np.flatnonzero(mask))
+
+    def at(self, positions: NDArray[np.intp]) -> Evidence:
+        """Return the evidence of the rows at `positions` (m,), which may be repeated."""
         said = self.predictions
         return Evidence(
-            y=self.y[mask],
+            y=self.y[positions],
             predictions=Predictions(
-                labels=said.labels[mask],
-                probability=None if said.probability is None else said.probability[mask],
-                ranking=None if said.ranking is None else said.ranking[mask],
+                labels=said.labels[positions],
+                probability=None if said.probability is None else said.probability[positions],
+                ranking=None if said.ranking is None else said.ranking[positions],
             ),
-            weight=None if self.weight is None else self.weight[mask],
+            weight=None if self.weight is None else self.weight[positions],
             n_classes=self.n_classes,
-            rows=partial(_select, self.rows, mask),
+            rows=partial(_select, self.rows, positions),
+            groups=None if self.groups is None else self.groups[positions],
         )
 
     @cached_property
@@ -79,6 +87,11 @@ class Evidence:
         return [int(code) for code in np.setdiff1d(np.arange(self.n_classes), y)]
 
     @cached_property
+    def units(self) -> Units:
+        """What a resample draws: rows, within their class, or whole groups."""
+        return units(len(self), self.y if self.n_classes else None, self.groups)
+
+    @cached_property
     def normalized(self) -> bool:
         """Whether probabilities lie in 0..1 and sum to 1, as near as single precision comes; nan may pass."""
         p = self.predictions.probability
@@ -100,5 +113,5 @@ class Evidence:
         return values.astype(np.min_scalar_type(-self.n_classes)) if self.n_classes else values
 
 
-def _select(rows: Callable[[], DataFrame], mask: NDArray[np.bool_]) -> DataFrame:
-    return rows().loc[mask]
+def _select(rows: Callable[[], DataFrame], positions: NDArray[np.intp]) -> DataFrame:
+    return rows().iloc[positions]

@@ -1,0 +1,195 @@
+"""A metric and evidence flow in; intervals of scores and of their differences, and what they prove, flow out."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+
+from harness.errors import ScoreError
+from harness.scoring.evidence import Evidence
+from harness.scoring.standard import Metric
+from harness.scoring.weighted import statistic
+from harness.uncertainty import bootstrap, mcnemar as mcnemars, proportions
+from harness.uncertainty.delong import auc_difference, auc_interval
+from harness.uncertainty.interval import Interval
+from harness.uncertainty.statistics import Difference, Statistic
+
+__tracebackhide__ = True
+
+Side = Literal["above", "below"]
+
+
+def interval(metric: Metric, evidence: Evidence, confidence: float) -> Interval:
+    """Return the interval of a score.
+
+    Wilson for accuracy, binary precision and binary recall, DeLong for roc_auc; where rows have weights or
+    belong to groups, and for all other metrics, the bootstrap.
+
+    confidence: 0 < confidence < 1. Raise `ScoreError` where there is none.
+    """
+    if (counted := _counted(metric, evidence)) is not None:
+        return proportions.wilson(*counted, confidence)
+    ranking = evidence.predictions.ranking
+    if _is(metric, "roc_auc") and _plain(evidence) and ranking is not None:
+        return auc_interval(evidence.y, ranking, evidence.n_classes, confidence)
+    return _bootstrapped(
+        metric, statistic(metric, evidence), float(metric.function(evidence)), evidence, confidence
+    )
+
+
+def bounds(metric: Metric, evidence: Evidence, confidence: float) -> tuple[float, float]:
+    """Return the two one-sided bounds of a proof, each of which errs in (1 - confidence) / 2 of samples.
+
+    They are the exact ones of Clopper and Pearson for proportions, else the ends of the interval.
+    """
+    if (counted := _counted(metric, evidence)) is not None:
+        return proportions.clopper_pearson(*counted, confidence)
+    found = interval(metric, evidence, confidence)
+    return found.lower, found.upper
+
+
+def proof(metric: Metric, evidence: Evidence, threshold: float, confidence: float) -> Side | None:
+    """Return on which side of `threshold` the true score lies, None if the rows do not tell."""
+    return _side(*bounds(metric, evidence, confidence), threshold)
+
+
+def settling(metric: Metric, evidence: Evidence, threshold: float, confidence: float) -> int | None:
+    """Return how many rows would tell on which side of `threshold` the true score lies, if it stays as it is.
+
+    They are rows of the kind that `Interval.n` counts. None if no number does: the score equals the threshold,
+    or more than 10**9 rows would be needed.
+    """
+    if (counted := _counted(metric, evidence)) is not None:
+        return proportions.settling(*counted, threshold, confidence)
+    found, value = interval(metric, evidence, confidence), float(metric.function(evidence))
+    half = value - found.lower if value > threshold else found.upper - value
+    if value == threshold:
+        return None
+    rows = math.ceil(found.n * (half / (value - threshold)) ** 2)
+    return rows if rows <= proportions.MOST_ROWS else None
+
+
+def difference(metric: Metric, a: Evidence, b: Evidence, confidence: float) -> Interval:
+    """Return the interval of the score of a minus that of b, which are of the same rows in the same order.
+
+    DeLong for roc_auc, else the paired bootstrap: both sides see the same resamples. Exchanging a and b
+    mirrors it exactly; equal predictions give [0, 0].
+    """
+    if (mine := _said(a)) == (other := _said(b)):
+        return Interval(lower=0.0, upper=0.0, n=len(a), method=_paired_method(metric, a))
+    value_a, value_b = float(metric.function(a)), float(metric.function(b))
+    if (value_a, mine) < (value_b, other):  # one order, so that no rounding depends on who is first
+        return difference(metric, b, a, confidence).mirrored()
+    if _is(metric, "roc_auc") and _plain(a):
+        assert a.predictions.ranking is not None, "Scores refuses a metric whose input is missing"
+        assert b.predictions.ranking is not None, "Scores refuses a metric whose input is missing"
+        return auc_difference(
+            a.y, a.predictions.ranking, b.predictions.ranking, a.n_classes, confidence
+        ).around(value_a - value_b)
+    both = Difference(statistic(metric, a), statistic(metric, b))
+    return _bootstrapped(metric, both, value_a - value_b, a, confidence, paired=True)
+
+
+def mcnemar(metric: Metric, a: Evidence, b: Evidence) -> float | None:
+    """Return the exact two-sided p-value that both are equally accurate; None if not for this metric or rows."""
+    differing = _differing(metric, a, b)
+    return None if differing is None else mcnemars.two_sided(*differing)
+
+
+def difference_bounds(metric: Metric, a: Evidence, b: Evidence, confidence: float) -> tuple[float, float]:
+    """Return the two one-sided bounds that a proof about score a minus score b uses."""
+    found = difference(metric, a, b, confidence)
+    return found.lower, found.upper
+
+
+def difference_proof(
+    metric: Metric, a: Evidence, b: Evidence, threshold: float, confidence: float
+) -> Side | None:
+    """Return on which side of `threshold` the true score of a minus that of b lies, None if the rows do not tell.
+
+    That one is more accurate than the other is told by McNemar's exact test.
+    """
+    differing = _differing(metric, a, b)
+    side = _side(*difference_bounds(metric, a, b, confidence), threshold)
+    if differing is None:
+        return side
+    more, fewer = differing
+    tail = (1 - confidence) / 2
+    better, worse = (mcnemars.one_sided(*pair) <= tail for pair in ((more, fewer), (fewer, more)))
+    # Above 0 needs the exact test, above less than 0 is told by either; so no proof is lost by a lower threshold.
+    above = better and (threshold == 0 or side == "above") if threshold >= 0 else better or side == "above"
+    below = worse and (threshold == 0 or side == "below") if threshold <= 0 else worse or side == "below"
+    return "above" if above else "below" if below else None
+
+
+def _is(metric: Metric, name: str) -> bool:
+    return metric.name == name and not metric.place
+
+
+def _plain(evidence: Evidence) -> bool:
+    return evidence.weight is None and evidence.groups is None
+
+
+def _counted(metric: Metric, evidence: Evidence) -> tuple[int, int] | None:
+    """Return successes and rows of a score that is a proportion of rows, None for others.
+
+    Raise `ScoreError` if it is one of no rows.
+    """
+    if not _plain(evidence) or metric.place:
+        return None
+    y, said = evidence.y, evidence.predictions.labels
+    if metric.name == "accuracy":
+        return int((y == said).sum()), len(y)
+    if evidence.n_classes != 2 or metric.name not in ("precision", "recall"):
+        return None
+    chosen, what = (said == 1, "predicted") if metric.name == "precision" else (y == 1, "truly")
+    if not chosen.any():
+        raise ScoreError(
+            f"{metric.name} has no interval: none of {len(y):,} rows is {what} positive",
+            "use balanced_accuracy or roc_auc here, or take more rows",
+        )
+    return int((y == said)[chosen].sum()), int(chosen.sum())
+
+
+def _differing(metric: Metric, a: Evidence, b: Evidence) -> tuple[int, int] | None:
+    """Return how many rows only a, and only b, has right; None where that is not what the metric compares."""
+    if not _is(metric, "accuracy") or not _plain(a):
+        return None
+    mine, other = a.y == a.predictions.labels, b.y == b.predictions.labels
+    return int((mine & ~other).sum()), int((other & ~mine).sum())
+
+
+def _bootstrapped(
+    metric: Metric,
+    of: Statistic,
+    estimate: float,
+    evidence: Evidence,
+    confidence: float,
+    *,
+    paired: bool = False,
+) -> Interval:
+    words = ["paired"] if paired else []
+    words += ["cluster"] if evidence.groups is not None else []
+    words += ["BCa" if of.smooth else "percentile", "bootstrap"]
+    try:
+        return bootstrap.interval(of, estimate, evidence.units, confidence, method=" ".join(words))
+    except ScoreError as error:
+        raise ScoreError(f"{metric.name} has no interval: {error.problem}", error.remedy) from error
+
+
+def _paired_method(metric: Metric, evidence: Evidence) -> str:
+    if _is(metric, "roc_auc") and _plain(evidence):
+        return "DeLong"
+    return "paired cluster BCa bootstrap" if evidence.groups is not None else "paired BCa bootstrap"
+
+
+def _said(evidence: Evidence) -> tuple[bytes, bytes, bytes]:
+    said = evidence.predictions
+    parts = (said.labels, said.probability, said.ranking)
+    return tuple(b"" if part is None else np.ascontiguousarray(part).tobytes() for part in parts)  # type: ignore[return-value]
+
+
+def _side(lower: float, upper: float, threshold: float) -> Side | None:
+    return "above" if lower >= threshold else "below" if upper <= threshold else None

@@ -1,0 +1,1 @@
+"""Arrays of what was observed in; intervals, p-values and resamples out."""

@@ -1,0 +1,94 @@
+"""A statistic and the units of its rows flow in; its bootstrap interval flows out."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import ScoreError
+from harness.uncertainty.interval import Interval
+from harness.uncertainty.resamples import RESAMPLES, Units
+from harness.uncertainty.statistics import Statistic
+
+__tracebackhide__ = True
+
+MOST_UNDEFINED = 0.05
+"""Of the resamples; more of them, and the rest is no picture of what the rows could have been."""
+
+
+def interval(
+    statistic: Statistic,
+    estimate: float,
+    units: Units,
+    confidence: float,
+    *,
+    method: str,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """Return the BCa interval (Efron 1987, JASA 82:171), or that of percentiles if not smooth.
+
+    estimate: the statistic of the rows as they are, which the interval is extended to contain.
+    method: what the interval says of itself.
+
+    Resamples are drawn with a fixed seed, within strata. Quantiles are those of Student's distribution with as
+    many degrees of freedom as there are units, less one a stratum (Hesterberg 2015, American Statistician
+    69:371): plain ones are too narrow for few. Where all resamples give the same (no error at all), so
+    do the ends, for the bootstrap knows only what it has seen.
+
+    Raise `ScoreError` if there is but one unit, or if more than 5 % of the resamples have no finite value.
+    """
+    if len(units) <= len(units.sizes):
+        raise ScoreError(
+            f"a bootstrap of {len(units)} unit{'' if len(units) == 1 else 's'} says nothing",
+            "an interval needs at least two rows of each class, or two groups",
+        )
+    values = statistic.values(units, units.counts(resamples))
+    defined = np.isfinite(values)
+    if (lost := 1 - defined.mean()) > MOST_UNDEFINED:
+        raise ScoreError(
+            f"{lost:.0%} of {resamples:,} resamples of these rows have no such score",
+            "take more rows or groups, or a score that does not need every class",
+        )
+    values = values[defined]
+    tails = _tails(units, confidence)
+    if statistic.smooth:
+        tails = _corrected(values, estimate, _acceleration(statistic, units), tails)
+    lower, upper = (float(end) for end in np.quantile(values, tails))
+    found = Interval(lower=lower, upper=upper, n=len(units.column), method=method)
+    return found.around(estimate)
+
+
+def _tails(units: Units, confidence: float) -> tuple[float, float]:
+    from scipy.special import stdtrit
+
+    free = len(units) - len(units.sizes)
+    t = float(stdtrit(free, (1 + confidence) / 2)) * np.sqrt(len(units) / free)
+    tail = NormalDist().cdf(-t)
+    return tail, 1 - tail
+
+
+def _acceleration(statistic: Statistic, units: Units) -> float:
+    influence = statistic.influence(units)
+    if not np.isfinite(influence).all():  # without its one row a class has no score
+        influence = np.where(np.isfinite(influence), influence, 0.0)
+    sums = np.bincount(units.stratum, influence)
+    off = influence - (sums / units.sizes)[units.stratum]  # strata keep their sizes
+    spread = float((off**2).sum())
+    return float((off**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
+
+
+def _corrected(
+    values: NDArray[np.float64], estimate: float, acceleration: float, tails: tuple[float, float]
+) -> tuple[float, float]:
+    normal = NormalDist()
+    near = 1e-12 * float(np.abs(values).max())  # equal but for the order of summation
+    below = float(np.mean(values < estimate - near) + np.mean(values <= estimate + near)) / 2
+    bias = normal.inv_cdf(min(max(below, 0.5 / len(values)), 1 - 0.5 / len(values)))
+
+    def moved(tail: float) -> float:
+        z = bias + normal.inv_cdf(tail)
+        return normal.cdf(bias + z / max(1 - acceleration * z, 0.1))
+
+    return moved(tails[0]), moved(tails[1])

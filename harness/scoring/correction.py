@@ -1,4 +1,4 @@
-"""The kept predictions of N trials flow in; the score of the best of them, corrected for the choice, flows out."""
+"""Kept predictions of N trials flow in; the score of the best, corrected for the choice, flows out."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ class Corrected:
 def corrected(metric: Metric, trials: Sequence[Evidence], *, seed: int) -> Corrected:
     """Return the best of several scores on the same rows, corrected for having been chosen on them.
 
-    The best trial of each bootstrap sample of the rows is scored on the rows left out (Tsamardinos, Greasidou &
-    Borboudakis 2018, Machine Learning 107:1895: BBC); the mean of that is what choosing so is worth.
+    The best trial of each bootstrap sample of the rows is scored on the rows left out (Tsamardinos,
+    Greasidou & Borboudakis 2018, Machine Learning 107:1895: BBC); the mean of that is what choosing so is
+    worth.
     Ties go to the first trial. Weights go along with rows, rows of a group are drawn together.
 
     trials: at least one, all of the same rows in the same order.

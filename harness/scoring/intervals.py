@@ -1,4 +1,4 @@
-"""A metric and evidence flow in; intervals of scores and of their differences, and what they prove, flow out."""
+"""A metric and evidence flow in; intervals of scores and differences, and what they prove, flow out."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Literal
 import numpy as np
 
 from harness.errors import ScoreError
+from harness.models.threads import bound
 from harness.scoring.evidence import Evidence
 from harness.scoring.standard import Metric
 from harness.scoring.weighted import statistic
-from harness.uncertainty import bootstrap, mcnemar as mcnemars, proportions
+from harness.uncertainty import bootstrap, proportions
+from harness.uncertainty import mcnemar as exact
 from harness.uncertainty.delong import auc_difference, auc_interval
 from harness.uncertainty.interval import Interval
 from harness.uncertainty.statistics import Difference, Statistic
@@ -56,9 +58,9 @@ def proof(metric: Metric, evidence: Evidence, threshold: float, confidence: floa
 
 
 def settling(metric: Metric, evidence: Evidence, threshold: float, confidence: float) -> int | None:
-    """Return how many rows would tell on which side of `threshold` the true score lies, if it stays as it is.
+    """Return how many rows would tell on which side of `threshold` the true score lies.
 
-    They are rows of the kind that `Interval.n` counts. None if no number does: the score equals the threshold,
+    The score is taken to stay as it is. They are rows of the kind that `Interval.n` counts. None if no number does: the score equals the threshold,
     or more than 10**9 rows would be needed.
     """
     if (counted := _counted(metric, evidence)) is not None:
@@ -93,9 +95,9 @@ def difference(metric: Metric, a: Evidence, b: Evidence, confidence: float) -> I
 
 
 def mcnemar(metric: Metric, a: Evidence, b: Evidence) -> float | None:
-    """Return the exact two-sided p-value that both are equally accurate; None if not for this metric or rows."""
+    """Return the exact two-sided p-value that both are equally accurate; None for other metrics and rows."""
     differing = _differing(metric, a, b)
-    return None if differing is None else mcnemars.two_sided(*differing)
+    return None if differing is None else exact.two_sided(*differing)
 
 
 def difference_bounds(metric: Metric, a: Evidence, b: Evidence, confidence: float) -> tuple[float, float]:
@@ -107,7 +109,7 @@ def difference_bounds(metric: Metric, a: Evidence, b: Evidence, confidence: floa
 def difference_proof(
     metric: Metric, a: Evidence, b: Evidence, threshold: float, confidence: float
 ) -> Side | None:
-    """Return on which side of `threshold` the true score of a minus that of b lies, None if the rows do not tell.
+    """Return on which side of `threshold` the true difference, a minus b, lies; None if the rows do not tell.
 
     That one is more accurate than the other is told by McNemar's exact test.
     """
@@ -117,8 +119,8 @@ def difference_proof(
         return side
     more, fewer = differing
     tail = (1 - confidence) / 2
-    better, worse = (mcnemars.one_sided(*pair) <= tail for pair in ((more, fewer), (fewer, more)))
-    # Above 0 needs the exact test, above less than 0 is told by either; so no proof is lost by a lower threshold.
+    better, worse = (exact.one_sided(*pair) <= tail for pair in ((more, fewer), (fewer, more)))
+    # Above 0 needs the exact test, above less than 0 either: no proof is lost by a lower threshold.
     above = better and (threshold == 0 or side == "above") if threshold >= 0 else better or side == "above"
     below = worse and (threshold == 0 or side == "below") if threshold <= 0 else worse or side == "below"
     return "above" if above else "below" if below else None
@@ -174,7 +176,8 @@ def _bootstrapped(
     words += ["cluster"] if evidence.groups is not None else []
     words += ["BCa" if of.smooth else "percentile", "bootstrap"]
     try:
-        return bootstrap.interval(of, estimate, evidence.units, confidence, method=" ".join(words))
+        with bound(1):  # threads of BLAS only wait for each other here
+            return bootstrap.interval(of, estimate, evidence.units, confidence, method=" ".join(words))
     except ScoreError as error:
         raise ScoreError(f"{metric.name} has no interval: {error.problem}", error.remedy) from error
 

@@ -43,7 +43,7 @@ class Sorted:
     def weighed(
         self, units: Units, counts: NDArray[np.uint8]
     ) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
-        """Yield for parts of the resamples: weights (b, p), their sums from below (b, p+1), weights (b, q)."""
+        """Yield by parts of the resamples: weights (b, p), their sums from below (b, p+1), weights (b, q)."""
         for part in blocks(counts):
             positive, negative = (self._times(part, units, rows) for rows in (self.positive, self.negative))
             yield positive, _cumulated(positive), negative

@@ -36,6 +36,10 @@ def statistic(metric: Metric, evidence: Evidence) -> Statistic:
     return FORMS[metric.name](metric, evidence)
 
 
+def _total(per_class: NDArray[Any]) -> Array:
+    return np.asarray(per_class.sum(axis=1), dtype=np.float64)
+
+
 def _weight(e: Evidence) -> Array:
     return np.ones(len(e)) if e.weight is None else e.weight
 
@@ -43,58 +47,69 @@ def _weight(e: Evidence) -> Array:
 # Labels ---------------------------------------------------------------------------------------------------
 
 
-def _labels(function: Callable[[Array, Array, Array, Array], Array], _: Metric, e: Evidence) -> Statistic:
-    """Return a function of the weight per class of rows right (B, K), true, and said, and of those that occur."""
-    k, w = e.n_classes, _weight(e)
-    true, said = (np.eye(k)[codes] for codes in (e.y, e.predictions.labels))
-    terms = np.hstack(
-        [true * said * w[:, None], true * w[:, None], said * w[:, None], np.maximum(true, said)]
-    )
-    return Moments(terms, lambda sums: function(*np.split(sums, 4, axis=-1)))
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Sums of weights (B, K) by class: of the rows that have it, are said to have it, and are so rightly.
+
+    rows: (B, K) not of weights: how many rows have the class or are said to.
+    """
+
+    right: Array
+    true: Array
+    said: Array
+    rows: Array
+
+    @property
+    def all(self) -> Array:
+        return _total(self.true)
+
+
+def _labels(function: Callable[[_Sums], Array], _: Metric, e: Evidence) -> Statistic:
+    w = _weight(e)[:, None]
+    true, said = (np.eye(e.n_classes)[codes] for codes in (e.y, e.predictions.labels))
+    terms = np.hstack([true * said * w, true * w, said * w, np.maximum(true, said)])
+    return Moments(terms, lambda sums: function(_Sums(*np.split(sums, 4, axis=1))))
 
 
 def _ratio(above: Array, below: Array) -> Array:
-    return np.where(below > 0, above / np.where(below > 0, below, 1), 0.0)
+    return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
 
 
-def _mean_of(per_class: Array, present: Array) -> Array:
-    # Binary scores are those of the positive class, the last.
-    if per_class.shape[-1] == 2:
-        return per_class[..., 1]
-    return (per_class * (present > 0)).sum(axis=-1) / (present > 0).sum(axis=-1)
+def _over_classes(values: Array, rows: Array) -> Array:
+    if values.shape[1] == 2:
+        return values[:, 1]  # binary scores are those of the positive class, the last
+    return _total(values) / _total(rows > 0)
 
 
-def _accuracy(right: Array, true: Array, said: Array, present: Array) -> Array:
-    return right.sum(axis=-1) / true.sum(axis=-1)
+def _accuracy(s: _Sums) -> Array:
+    return _total(s.right) / s.all
 
 
-def _balanced_accuracy(right: Array, true: Array, said: Array, present: Array) -> Array:
-    return _ratio(right, true).sum(axis=-1) / (true > 0).sum(axis=-1)
+def _balanced_accuracy(s: _Sums) -> Array:
+    return _total(_ratio(s.right, s.true)) / _total(s.true > 0)
 
 
-def _precision(right: Array, true: Array, said: Array, present: Array) -> Array:
-    return _mean_of(_ratio(right, said), present)
+def _precision(s: _Sums) -> Array:
+    return _over_classes(_ratio(s.right, s.said), s.rows)
 
 
-def _recall(right: Array, true: Array, said: Array, present: Array) -> Array:
-    return _mean_of(_ratio(right, true), present)
+def _recall(s: _Sums) -> Array:
+    return _over_classes(_ratio(s.right, s.true), s.rows)
 
 
-def _f1(right: Array, true: Array, said: Array, present: Array) -> Array:
-    return _mean_of(_ratio(2 * right, true + said), present)
+def _f1(s: _Sums) -> Array:
+    return _over_classes(_ratio(2 * s.right, s.true + s.said), s.rows)
 
 
-def _matthews(right: Array, true: Array, said: Array, present: Array) -> Array:
-    n = true.sum(axis=-1)
-    together = right.sum(axis=-1) * n - (true * said).sum(axis=-1)
-    spread = (n**2 - (true**2).sum(axis=-1)) * (n**2 - (said**2).sum(axis=-1))
+def _matthews(s: _Sums) -> Array:
+    together = _total(s.right) * s.all - _total(s.true * s.said)
+    spread = (s.all**2 - _total(s.true**2)) * (s.all**2 - _total(s.said**2))
     return _ratio(together, np.sqrt(np.maximum(spread, 0)))
 
 
-def _kappa(right: Array, true: Array, said: Array, present: Array) -> Array:
-    n = true.sum(axis=-1)
-    chance = (true * said).sum(axis=-1) / n
-    return (right.sum(axis=-1) - chance) / (n - chance)
+def _kappa(s: _Sums) -> Array:
+    chance = _total(s.true * s.said) / s.all
+    return np.asarray((_total(s.right) - chance) / (s.all - chance))
 
 
 # Rows one by one ------------------------------------------------------------------------------------------
@@ -111,7 +126,7 @@ def _root_mean(loss: Callable[[Evidence], Array], _: Metric, e: Evidence) -> Sta
 
 
 def _quotient(sums: Array) -> Array:
-    return sums[..., 0] / sums[..., 1]
+    return np.asarray(sums[:, 0] / sums[:, 1])
 
 
 def _probability(e: Evidence) -> Array:
@@ -211,7 +226,7 @@ def _extreme(metric: Metric, e: Evidence) -> Statistic:
     )
 
 
-FORMS: Mapping[str, Callable[[Metric, Evidence], Any]] = MappingProxyType(
+FORMS: Mapping[str, Callable[[Metric, Evidence], Statistic]] = MappingProxyType(
     {
         "accuracy": partial(_labels, _accuracy),
         "balanced_accuracy": partial(_labels, _balanced_accuracy),

@@ -32,10 +32,10 @@ def interval(
     estimate: the statistic of the rows as they are, which the interval is extended to contain.
     method: what the interval says of itself.
 
-    Resamples are drawn with a fixed seed, within strata. Quantiles are those of Student's distribution with as
-    many degrees of freedom as there are units, less one a stratum (Hesterberg 2015, American Statistician
-    69:371): plain ones are too narrow for few. Where all resamples give the same (no error at all), so
-    do the ends, for the bootstrap knows only what it has seen.
+    Resamples are drawn with a fixed seed, within strata. Quantiles are those of Student's distribution with
+    as many degrees of freedom as there are units, less one a stratum (Hesterberg 2015, American
+    Statistician 69:371): plain ones are too narrow for few. Where all resamples give the same (no error at
+    all), so do the ends, for the bootstrap knows only what it has seen.
 
     Raise `ScoreError` if there is but one unit, or if more than 5 % of the resamples have no finite value.
     """

@@ -61,8 +61,8 @@ def auc_interval(y: NDArray[Any], ranking: NDArray[Any], n_classes: int, confide
     y, ranking: as in `area`. The scale is that of Pepe (2003, The Statistical Evaluation of Medical
     Tests, 5.2.4); Qin & Hotilovac (2008, Statistical Methods in Medical Research 17:207) compare such
     intervals. Where the variance says nothing (an area of 0 or 1, equal rankings, a class of one row) the
-    ends are those of Hoeffding's inequality for U-statistics (1963, JASA 58:13) with as many disjoint pairs as the
-    smallest class has rows; for an area of 1 and k pairs that is exactly (alpha/2) ** (1/k).
+    ends are those of Hoeffding's inequality for U-statistics (1963, JASA 58:13) with as many disjoint pairs
+    as the smallest class has rows; for an area of 1 and k pairs that is exactly (alpha/2) ** (1/k).
     """
     found = area(y, ranking, n_classes)
     variance = _variance(y, found.components)

@@ -69,11 +69,11 @@ class Mean:
 
     def values(self, units: Units, counts: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return (B,) the mean of the parts in each resample."""
-        return np.mean([part.values(units, counts) for part in self.parts], axis=0)
+        return np.asarray(np.mean([part.values(units, counts) for part in self.parts], axis=0))
 
     def influence(self, units: Units) -> NDArray[np.float64]:
         """Return (u,) the mean of the parts' derivatives."""
-        return np.mean([part.influence(units) for part in self.parts], axis=0)
+        return np.asarray(np.mean([part.influence(units) for part in self.parts], axis=0))
 
 
 @dataclass(frozen=True, slots=True)

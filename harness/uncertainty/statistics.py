@@ -26,7 +26,8 @@ class Statistic(Protocol):
     def values(self, units: Units, counts: NDArray[Any]) -> NDArray[np.float64]:
         """Return (B,) the statistic of B resamples, nan where it has none.
 
-        counts: (B, u) how often each unit stands there, or weights."""
+        counts: (B, u) how often each unit stands there, or weights.
+        """
         ...
 
     def influence(self, units: Units) -> NDArray[np.float64]:
@@ -63,22 +64,6 @@ class Moments:
 
 
 @dataclass(frozen=True, slots=True)
-class Mean:
-    """The mean of several statistics of the same rows, such as one-vs-rest areas."""
-
-    parts: tuple[Statistic, ...]
-    smooth: bool = True
-
-    def values(self, units: Units, counts: NDArray[Any]) -> NDArray[np.float64]:
-        """Return (B,) the mean of the parts in each resample."""
-        return np.asarray(np.mean([part.values(units, counts) for part in self.parts], axis=0))
-
-    def influence(self, units: Units) -> NDArray[np.float64]:
-        """Return (u,) the mean of the parts' derivatives."""
-        return np.asarray(np.mean([part.influence(units) for part in self.parts], axis=0))
-
-
-@dataclass(frozen=True, slots=True)
 class Linear:
     """A statistic by its derivatives: as good for very many rows, and much quicker if it has to be sorted.
 
@@ -101,24 +86,26 @@ class Linear:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One statistic minus another, of the same rows."""
+class Combination:
+    """A weighted sum of statistics of the same rows: their mean, or one less another."""
 
-    a: Statistic
-    b: Statistic
+    parts: tuple[Statistic, ...]
+    factors: tuple[float, ...]
 
     @property
     def smooth(self) -> bool:
-        """Whether both are."""
-        return self.a.smooth and self.b.smooth
+        """Whether all parts are."""
+        return all(part.smooth for part in self.parts)
 
     def values(self, units: Units, counts: NDArray[Any]) -> NDArray[np.float64]:
-        """Return (B,) the difference in each resample."""
-        return self.a.values(units, counts) - self.b.values(units, counts)
+        """Return (B,) the sum in each resample."""
+        values = [k * part.values(units, counts) for k, part in zip(self.factors, self.parts, strict=True)]
+        return np.asarray(np.sum(values, axis=0))
 
     def influence(self, units: Units) -> NDArray[np.float64]:
-        """Return (u,) the difference of the derivatives."""
-        return self.a.influence(units) - self.b.influence(units)
+        """Return (u,) the sum of the derivatives."""
+        moves = [k * part.influence(units) for k, part in zip(self.factors, self.parts, strict=True)]
+        return np.asarray(np.sum(moves, axis=0))
 
 
 @dataclass(frozen=True, slots=True)

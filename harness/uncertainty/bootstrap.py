@@ -65,8 +65,8 @@ def bound(statistic: Statistic, units: Units, sizes: tuple[int, ...], tail: floa
 
     units: of the rows and one more, added as the worst there can be. sizes: of the strata without it.
 
-    The bound holds though few rows went wrong, or none: of a share it is the exact one of Clopper and Pearson,
-    and that of a difference of two shares on the same rows is 0 where McNemar's exact test rejects equality.
+    The bound holds though few rows went wrong, or none: of a share it is the exact one of Clopper and
+    Pearson, and the difference of two shares on the same rows is above it where McNemar's exact test says so.
     """
     with np.errstate(all="ignore"):
         values = np.concatenate([statistic.values(units, part) for part in shares(units, sizes)])

@@ -78,7 +78,8 @@ class Linear:
         """Return (B,) the statistic of B resamples, but for terms of 1 / n."""
         influence = self.influence(units)
         moved = np.concatenate([part.astype(np.float64) @ influence for part in blocks(counts)])
-        return self.estimate + moved - float(influence.sum())
+        share = counts.sum(axis=1, dtype=np.float64) / len(units)  # of rows left out, not all are there
+        return np.asarray(self.estimate + moved / share - float(influence.sum()))
 
     def influence(self, units: Units) -> NDArray[np.float64]:
         """Return (u,) the statistic's own derivatives."""

@@ -43,7 +43,7 @@ def corrected(metric: Metric, trials: Sequence[Evidence], *, seed: int) -> Corre
 
     The best trial of each bootstrap sample of the rows is scored on the rows left out (Tsamardinos,
     Greasidou & Borboudakis 2018, Machine Learning 107:1895: BBC); the mean is what choosing so is worth.
-    It is a little cautious where trials differ much, for a sample has but 63 % of the rows to tell them apart.
+    It is a little cautious where trials differ, for a sample has but 63 % of the rows to tell them apart.
     Ties go to the first trial. Weights go along with rows, rows of a group are drawn together.
 
     trials: at least one, all of the same rows in the same order. Of a single one nothing was chosen.

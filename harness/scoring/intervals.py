@@ -55,9 +55,9 @@ def bounds(metric: Metric, evidence: Evidence, confidence: float) -> tuple[float
 def proof(metric: Metric, evidence: Evidence, threshold: float, confidence: float) -> Side | None:
     """Return on which side of `threshold` the true score lies, None if the rows do not tell."""
     value = float(metric.function(evidence))
-    if value >= threshold and _bound(metric, evidence, confidence, "above") >= threshold:
+    if value > threshold and _bound(metric, evidence, confidence, "above") >= threshold:
         return "above"
-    if value <= threshold and _bound(metric, evidence, confidence, "below") <= threshold:
+    if value < threshold and _bound(metric, evidence, confidence, "below") <= threshold:
         return "below"
     return None
 

@@ -19,6 +19,7 @@ from harness.scoring.intervals import (
     difference,
     difference_bounds,
     difference_proof,
+    difference_settling,
     interval,
     mcnemar,
     proof,
@@ -243,6 +244,30 @@ def test_better_accuracy_is_proven_by_mcnemars_test() -> None:
     assert mcnemar(METRICS["accuracy"], better, hardly) == pytest.approx(2 * 0.5**6)
     assert difference_proof(METRICS["accuracy"], better, hardly, 0.0, 0.95) == "above"
     assert difference_proof(METRICS["accuracy"], hardly, better, 0.0, 0.95) == "below"
+
+
+def test_rows_that_settle_a_difference_in_accuracy_are_exact() -> None:
+    """Five rows in favour of one of 500 are not enough; six would be: that is 20 % more rows."""
+    a, b = right(495, 500), right(490, 500)
+
+    found = difference_settling(METRICS["accuracy"], a, b, 0.0, 0.95)
+
+    assert found == difference_settling(METRICS["accuracy"], b, a, 0.0, 0.95)
+    assert 500 < found <= 600
+    assert difference_settling(METRICS["accuracy"], a, a, 0.0, 0.95) is None
+
+
+@pytest.mark.parametrize("name", ["accuracy", "f1", "roc_auc", "log_loss"])
+def test_rows_that_settle_a_difference_are_fewer_far_from_it(name: str) -> None:
+    a, b = sample(300, skill=1.5), sample(300, skill=1.0)
+    metric = METRICS[name]
+    value = metric.function(a) - metric.function(b)
+    sign = 1 if value > 0 else -1
+
+    near, far = (difference_settling(metric, a, b, value - sign * off, 0.95) for off in (0.001, 0.4))
+
+    assert near > 300 > far
+    assert difference_settling(metric, a, b, value, 0.95) is None
 
 
 def test_mcnemars_test_is_for_single_rows_without_weight() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import numpy as np
@@ -17,6 +16,7 @@ from harness.uncertainty import bootstrap, proportions
 from harness.uncertainty import mcnemar as exact
 from harness.uncertainty.delong import auc_difference, auc_interval
 from harness.uncertainty.interval import Interval
+from harness.uncertainty.search import by_square_root
 from harness.uncertainty.statistics import Combination, Statistic
 
 __tracebackhide__ = True
@@ -72,11 +72,8 @@ def settling(metric: Metric, evidence: Evidence, threshold: float, confidence: f
     if (counted := _counted(metric, evidence)) is not None:
         return proportions.settling(*counted, threshold, confidence)
     value = float(metric.function(evidence))
-    if value == threshold:
-        return None
-    half = abs(value - _bound(metric, evidence, confidence, "above" if value > threshold else "below"))
-    rows = math.ceil(len(evidence) * (half / (value - threshold)) ** 2)
-    return rows if rows <= proportions.MOST_ROWS else None
+    end = _bound(metric, evidence, confidence, "above" if value > threshold else "below")
+    return by_square_root(len(evidence), abs(value - end), abs(value - threshold))
 
 
 def difference(metric: Metric, a: Evidence, b: Evidence, confidence: float) -> Interval:
@@ -129,6 +126,26 @@ def difference_proof(
     if value <= threshold and _exceeds(metric, b, a, -threshold, confidence):
         return "below"
     return None
+
+
+def difference_settling(
+    metric: Metric, a: Evidence, b: Evidence, threshold: float, confidence: float
+) -> int | None:
+    """Return how many rows would tell on which side of `threshold` the true difference lies.
+
+    The difference is taken to stay as it is; exact for accuracy and a threshold of 0, else by the square root
+    law. None if no number does.
+    """
+    value = float(metric.function(a)) - float(metric.function(b))
+    if value < threshold:
+        a, b, value, threshold = b, a, -value, -threshold
+    if threshold == 0 and (differing := _differing(metric, a, b)) is not None:
+        return exact.settling(*differing, len(a), (1 - confidence) / 2)
+    if metric.needs == "ranking" and not metric.place and threshold >= 0:
+        end = difference(metric, a, b, confidence).lower
+    else:
+        end = _difference_bound(metric, a, b, confidence)
+    return by_square_root(len(a), value - end, value - threshold)
 
 
 def _exceeds(metric: Metric, a: Evidence, b: Evidence, threshold: float, confidence: float) -> bool:

@@ -156,6 +156,17 @@ def test_a_score_that_most_resamples_lack_has_no_interval() -> None:
         bootstrap.interval(rare, 1.0, units(30), 0.95, method="")
 
 
+def test_a_score_that_needs_a_rare_class_has_an_interval_if_resamples_keep_it() -> None:
+    """Only the jackknife, which leaves out two rows at once, ever loses the class."""
+    y = np.repeat([0, 1], [398, 2])
+    values = np.random.default_rng(0).normal(size=400)
+    rare = Called(lambda rows: values[rows].mean() if y[rows].any() else float("nan"), 400)
+
+    found = bootstrap.interval(rare, values.mean(), units(400, y), 0.95, method="")
+
+    assert found.lower < values.mean() < found.upper
+
+
 def test_one_group_says_nothing() -> None:
     with pytest.raises(
         ScoreError, match="a bootstrap of 1 unit says nothing; an interval needs at least two"

@@ -117,6 +117,16 @@ def test_lower_may_be_better() -> None:
     assert found.value > found.raw + 0.05
 
 
+def test_a_median_is_corrected_too() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=150)
+    trials = [Evidence(y, Predictions(y + rng.normal(size=150)), None, 0, pd.DataFrame) for _ in range(30)]
+
+    found = corrected(METRICS["median_absolute_error"], trials, seed=1)
+
+    assert found.value > found.raw + 0.05
+
+
 def test_many_rows_and_trials_take_fewer_resamples() -> None:
     few, many = guesses(100, 3, 0.5), guesses(20_000, 3, 0.5)
 

@@ -88,6 +88,10 @@ def test_a_share_at_the_threshold_is_never_settled() -> None:
     assert settling(43, 50, 0.86, 0.95) is None
 
 
+def test_a_share_too_near_the_threshold_is_never_settled() -> None:
+    assert settling(25, 50, 0.5 + 1e-7, 0.95) is None
+
+
 def test_rows_that_decide_already_are_enough() -> None:
     assert clopper_pearson(450, 500, 0.95)[0] > 0.86
 

@@ -10,6 +10,7 @@ import pytest
 
 from harness.models.model import Predictions
 from harness.scoring.evidence import Evidence
+from harness.scoring.intervals import interval
 from harness.scoring.metrics import METRICS
 from harness.scoring.worst import bounded, lower_bound, upper_bound, with_more
 
@@ -96,3 +97,14 @@ def test_many_classes_do_not_all_go_wrong_at_once() -> None:
     lower = lower_bound(METRICS["balanced_accuracy"], e, 0.025)
 
     assert lower == pytest.approx(0.025 ** (1 / 600), abs=0.003)
+
+
+def test_among_very_many_rows_one_more_does_little() -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(20_000) % 2
+    e = Evidence(y, Predictions(y, None, rng.normal(size=20_000) + y), None, 2, pd.DataFrame)
+
+    lower, upper = (bound(METRICS["roc_auc"], e, 0.025) for bound in (lower_bound, upper_bound))
+
+    found = interval(METRICS["roc_auc"], e, 0.95)
+    assert (lower, upper) == pytest.approx((found.lower, found.upper), abs=0.0015)

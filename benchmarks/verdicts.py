@@ -217,25 +217,28 @@ COVERING: dict[str, tuple[str, Callable[..., Any], bool]] = {
 def correcting(row: str, p: float, n: int, times: int) -> Cell:
     """How much better than it is the best of several trials looks, as it stands and corrected.
 
-    All trials are right with the same probability p; with early stopping each is the best of ten rounds.
+    All trials are right with the same probability p; "differing" ones with probabilities that spread around p
+    by a point. With early stopping each is the best of ten rounds.
     """
     count, kind, *stopped = row.split(", ")
-    trials, likeness = int(count.split()[0]), LIKENESS if kind == "correlated" else 0.0
+    trials, likeness = int(count.split()[0]), 0.0 if kind == "independent" else LIKENESS
     rng, metric = seeded("correcting", row, p, n), METRICS["accuracy"]
     naive, value = [], []
-    for time_ in range(times):
+    for repetition in range(times):
+        true = p + 0.01 * rng.normal(size=trials) * (kind == "differing")
         noise = alike(rng, (n, trials), likeness)
-        right = noise < norm.ppf(p)
-        chance = right.mean() - p  # its expectation is 0, and much of what is measured follows it
+        right = noise < norm.ppf(true)
+        chance = (right - true).mean()  # its expectation is 0, and much of what is measured follows it
         for _ in range(9 if stopped else 0):
             fresh = alike(rng, (n, trials), likeness)
             noise = np.sqrt(0.95) * noise + np.sqrt(0.05) * fresh
-            later = noise < norm.ppf(p)
+            later = noise < norm.ppf(true)
             better = later.mean(axis=0) > right.mean(axis=0)
             right[:, better] = later[:, better]
-        found = corrected(metric, [labels(column) for column in right.T], seed=time_)
-        naive.append(found.raw - p - chance)
-        value.append(found.value - p - chance)
+        found = corrected(metric, [labels(column) for column in right.T], seed=repetition)
+        expected = true[right.mean(axis=0).argmax()] + chance
+        naive.append(found.raw - expected)
+        value.append(found.value - expected)
     error = float(np.std(value) / np.sqrt(times))
     return Cell(
         table="correcting",
@@ -269,6 +272,20 @@ EXCEPTIONS: list[tuple[str, Callable[[Cell], bool]]] = [
     (
         "average_precision of a ranking worse than chance is far from its expectation's limit.",
         lambda c: c.row == "BCa: average prec." and c.p < 0.5,
+    ),
+    (
+        "log_loss of a model that says 1/2 of every row: it is a constant, and known.",
+        lambda c: c.row == "BCa: log_loss" and c.p == 0.5,
+    ),
+    (
+        "DeLong: the difference of areas near 1 on 57 rows rests on a handful of pairs; the interval is too "
+        "wide.",
+        lambda c: c.row == "DeLong: difference" and c.n == 57 and c.value > COVERED[1],
+    ),
+    (
+        "trials that differ as much as chance does: a resample holds 63 % of the rows to choose by, so the "
+        "corrected score is cautious.",
+        lambda c: "differing" in c.row and c.value < 0,
     ),
     (
         "rows that also served early stopping: that choice among rounds is not corrected. The harness "
@@ -306,10 +323,10 @@ def tasks(scale: float) -> list[tuple[str, str, float, int, int]]:
 
     found = []
     for row in ("accuracy", "roc_auc", "f1", "accuracy difference", "roc_auc difference"):
-        often = (300, 300, 60) if row == "f1" else (1500, 1000, 500)
+        often = (300, 300, 100) if row == "f1" else (1500, 1000, 500)
         found += [("passing", row, p, n, times(often, n)) for p, n in GRID]
     for row in COVERING:
-        often = (1000, 1000, 500) if row.startswith("DeLong") else (400, 200, 80)
+        often = (1000, 1000, 500) if row.startswith("DeLong") else (500, 300, 150)
         found += [("covering", row, p, n, times(often, n)) for p, n in GRID]
     for trials in (10, 50):
         for kind in ("independent", "correlated"):
@@ -317,6 +334,8 @@ def tasks(scale: float) -> list[tuple[str, str, float, int, int]]:
             cells = [(p, 500) for p in SHARES] + [(0.86, 57), (0.86, 5000)]
             found += [("correcting", row, p, n, times(often, n)) for p, n in cells]
             found += [("correcting", f"{row}, stopped", 0.86, n, times(often, n)) for n in ROWS]
+        row = f"{trials} trials, differing"
+        found += [("correcting", row, 0.86, n, times(often, n)) for n in ROWS]
     return found
 
 

@@ -12,13 +12,15 @@ import numpy as np
 import pandas as pd
 
 from harness.bests import best
+from harness.corrections import correct
 from harness.data.dataset import Dataset
 from harness.errors import ResultError, ScoreError
 from harness.models.model import Model
 from harness.models.pickling import loads
 from harness.models.predictions import Predictions
-from harness.results import TrialRecord
+from harness.results import STOPPED_EARLY, TrialRecord
 from harness.scoring.metrics import Metric
+from harness.scoring.score import Listener, Score
 from harness.scoring.scores import Scores
 
 __tracebackhide__ = True
@@ -36,6 +38,12 @@ class Archive:
     metrics: Mapping[str, Metric]
     on_read: Reader
     """Called with "EXPERIMENT.best.test.METRIC" and the value, each time a score is read."""
+    on_compare: Listener
+    """Called with each comparison of a score with a number."""
+    confidence: float
+    """Of the scores' intervals, two-sided."""
+    seed: int
+    """Of the resamples by which the best score is corrected."""
 
 
 def _text(params: Mapping[str, Any]) -> str:
@@ -155,8 +163,18 @@ class TrialResult:
     def _scores(self, name: str, split: Any, predictions: Predictions | None = None) -> Scores:
         if predictions is None:
             predictions = self.model.outputs(split.X)
-        read = partial(self._read, name)
-        return Scores.of(self._dataset, name, predictions, self._archive.metrics, on_read=read)
+        archive = self._archive
+        return Scores.of(
+            self._dataset,
+            name,
+            predictions,
+            archive.metrics,
+            title=f"{self._label}.{name}",
+            confidence=archive.confidence,
+            on_read=partial(self._read, name),
+            on_compare=archive.on_compare,
+            caveat=STOPPED_EARLY if name == "validation" and self._record.stopped_early else "",
+        )
 
     def _read(self, split: str, metric: str, value: float) -> None:
         self._archive.on_read(f"{self._label}.{split}.{metric}", value)
@@ -164,6 +182,35 @@ class TrialResult:
 
 class BestTrial(TrialResult):
     """The best finished trial of an experiment; the only one with test scores."""
+
+    def __init__(
+        self,
+        record: TrialRecord,
+        params: Mapping[str, Any],
+        archive: Archive,
+        label: str,
+        among: Sequence[TrialRecord] = (),
+    ) -> None:
+        """Take the record of the best trial; among: those of all trials it was picked from."""
+        super().__init__(record, params, archive, label)
+        self._among = among
+        self._corrected: Score | None = None
+
+    @property
+    def corrected(self) -> Score:
+        """The objective's validation score, less what picking the best of N trials has gained.
+
+        `.validation` of the best flatters it: among many trials some are lucky on these very rows. The
+        correction resamples the kept predictions, see `harness.scoring.correction`; nothing is trained.
+        What a `tpe` search gains by adapting to these rows it cannot see. Raises ResultError where it does
+        not hold, as with pruned trials.
+        """
+        if self._corrected is None:
+            archive = self._archive
+            found = correct(self._among, self._dataset, archive.metrics, archive.run, archive.seed)
+            self._corrected = Score(found.value, str(self._record.objective), len(self._dataset.validation))
+        self._archive.on_read(f"{self._label}.corrected", float(self._corrected))
+        return self._corrected
 
     @property
     def test(self) -> Scores:
@@ -240,7 +287,8 @@ class ExperimentResult:
             counts = ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items()) or "none ran"
             raise ResultError(f"{self.name} has no finished trial ({counts})", "mend its trials first")
         label = f"{self.name}.best"
-        return BestTrial(record, self._params.get(record.node_id, record.params), self._archive, label)
+        params = self._params.get(record.node_id, record.params)
+        return BestTrial(record, params, self._archive, label, self._records)
 
     @property
     def trials(self) -> list[TrialResult]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness.collection import DATASET, INDEX, VALUES, experiment_name, searched
-from harness.results import ContractRecord, GateRecord, Outcome, TrialRecord
+from harness.results import ComparisonRecord, ContractRecord, GateRecord, Outcome, TrialRecord
 from harness.values import jsonable
 
 _LONGEST = 20_000
@@ -145,7 +145,10 @@ def trial_record(item: pytest.Item, report: pytest.TestReport, known: Mapping[st
 def gate_record(
     item: pytest.Item,
     experiments: Sequence[str],
+    *,
     readings: Mapping[str, float],
+    comparisons: Sequence[ComparisonRecord],
+    policy: str,
     opened: Sequence[str],
 ) -> GateRecord:
     """Return the record of a gate whose tear-down was just reported."""
@@ -161,6 +164,8 @@ def gate_record(
         else "skipped",
         experiments=tuple(experiments),
         readings=dict(readings),
+        comparisons=tuple(one.to_json() for one in comparisons),
+        policy=policy,
         message=message,
         opened=tuple(opened),
         seconds=seconds(phases),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,7 +9,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.bests import best
-from harness.results import BestRecord, ContractRecord, GateRecord, TrialRecord
+from harness.results import (
+    STOPPED_EARLY,
+    BestRecord,
+    ComparisonRecord,
+    ContractRecord,
+    GateRecord,
+    TrialRecord,
+)
+from harness.verdicts import basis_text, claim_text, missing_text
+from harness.wording import number, reason
 
 if TYPE_CHECKING:
     from harness.tracking import Delivery
@@ -72,18 +80,6 @@ def tracked(delivery: Delivery | None, view: str) -> list[Line]:
     return list(_wrapped(view, "compare the runs: ", 2, {}, keep=True))
 
 
-def number(value: float) -> str:
-    """Return a number in at most 11 characters, with four digits that count."""
-    if not math.isfinite(value):
-        return str(value)
-    size = abs(value)
-    if value == int(value) and size < 1e6:
-        return f"{value:.1f}" if size < 10 else f"{value:.0f}"
-    if size < 1e-3 or size >= 1e6:
-        return f"{value:.4g}"
-    return f"{value:.4f}" if size < 100 else f"{value:,.2f}"
-
-
 def _contracts(contracts: Sequence[ContractRecord]) -> Iterator[Line]:
     width = min(_NAME, max((len(record.dataset) for record in contracts), default=0))
     for record in contracts:
@@ -125,6 +121,7 @@ def _experiments(
         found = best(experiments[name])
         if found is not None:
             yield from _best(found)
+            yield from _chosen(found, bests.get(name), len(experiments[name]))
         reused = sum(record.reused_from is not None for record in experiments[name])
         if reused:
             yield Line(f"  {reused} reused from earlier runs, unchanged")
@@ -160,29 +157,30 @@ def _best(found: TrialRecord) -> Iterator[Line]:
         yield from _listed(title, [f"{name} {number(value)}" for name, value in others.items()])
 
 
+def _chosen(found: TrialRecord, kept: BestRecord | None, trials: int) -> Iterator[Line]:
+    """Yield by how much the best score flatters the model that has it."""
+    if kept is not None and kept.corrected is not None:
+        text = f"{number(kept.corrected)} corrected for being the best of {trials}"
+        yield from _wrapped(text, f"  {found.objective}: ", 4, {})
+    if kept is not None and kept.uncorrected:
+        yield from _wrapped(kept.uncorrected, "  ", 4, _YELLOW)
+    if found.stopped_early:
+        yield from _wrapped(STOPPED_EARLY, "  validation: ", 4, {})
+
+
 def _unfinished(records: Sequence[TrialRecord]) -> Iterator[Line]:
     """Yield how many trials did not finish, by outcome and reason."""
     counts = Counter(
         # each pruned trial has numbers of its own
-        (r.outcome, "" if r.outcome == "pruned" else _reason(r.message))
+        (r.outcome, "" if r.outcome == "pruned" else reason(r.message))
         for r in records
         if not r.finished
     )
-    for (outcome, reason), n in counts.most_common(_SHOWN):
-        yield from _wrapped(reason, f"  {n} {outcome}{': ' if reason else ''}", 4, _YELLOW)
+    for (outcome, why), n in counts.most_common(_SHOWN):
+        yield from _wrapped(why, f"  {n} {outcome}{': ' if why else ''}", 4, _YELLOW)
     rest = sum(n for _, n in counts.most_common()[_SHOWN:])
     if rest:
         yield Line(f"  … and {rest} more", _YELLOW)
-
-
-def _reason(message: str) -> str:
-    """Return the one line of a failure's text that says why."""
-    texts = message.splitlines()
-    marked = [line[1:].strip() for line in texts if line.startswith("E   ")]
-    reason = next(iter(marked or [line for line in texts if line.strip()]), "")
-    kind, colon, rest = reason.partition(": ")
-    plain = kind.replace(".", "").replace("_", "").isalnum()
-    return kind.rpartition(".")[2] + colon + rest if colon and plain else reason
 
 
 def _gates(gates: Sequence[GateRecord]) -> Iterator[Line]:
@@ -190,9 +188,16 @@ def _gates(gates: Sequence[GateRecord]) -> Iterator[Line]:
     width = min(_NAME, max(map(len, labels), default=0))
     for record, label in zip(gates, labels, strict=True):
         markup = {"failed": _RED, "passed": _GREEN}.get(record.outcome, _YELLOW)
-        seen = [f"{name} {number(value)}" for name, value in record.readings.items()]
+        comparisons = [ComparisonRecord.from_json(one) for one in record.comparisons]
+        known = " ".join(one.score for one in comparisons)
+        seen = [f"{name} {number(value)}" for name, value in record.readings.items() if name not in known]
         if record.outcome != "passed":
-            seen.append(_reason(record.message))
+            seen.append(reason(record.message))
+        if comparisons:
+            yield from _compared(comparisons, f"{record.outcome:<7} {label}", markup)
+            for text in seen:
+                yield from _wrapped(text, _INDENT, 10, markup)
+            continue
         beside = min(width, WIDTH - len("passed  ") - 2 - max(map(len, seen), default=0))
         column = len("passed  ") + beside + 2
         whole = f"{record.outcome:<7} {label:<{max(beside, 0)}}  "
@@ -203,6 +208,23 @@ def _gates(gates: Sequence[GateRecord]) -> Iterator[Line]:
             yield Line(whole.rstrip(), markup)
         for i, text in enumerate(seen):
             yield from _wrapped(text, whole if i == 0 else " " * column, column + 2, markup)
+
+
+_INDENT = " " * 8
+
+
+def _compared(
+    comparisons: Sequence[ComparisonRecord], start: str, markup: Mapping[str, bool]
+) -> Iterator[Line]:
+    """Yield what a gate has compared, the first beside its name if there is room."""
+    for i, one in enumerate(comparisons):
+        said = f"{claim_text(one)}, {basis_text(one)}".removesuffix(", ")
+        beside = i == 0 and len(start) + 2 + len(said) <= WIDTH
+        if i == 0 and not beside:
+            yield from _wrapped(start, "", 10, markup, keep=True)
+        yield from _wrapped(said, f"{start}  " if beside else _INDENT, 10, markup)
+        for text in filter(None, (one.score, missing_text(one) or one.note)):
+            yield from _wrapped(text, _INDENT, 10, {} if one.verdict == "PROVEN" else _YELLOW)
 
 
 def _labels(gates: Sequence[GateRecord]) -> list[str]:

@@ -17,6 +17,12 @@ broke (a killed worker, say)."""
 PAYLOAD = "harness"
 """Attribute of a tear-down report that carries the item's record, as JSON, wherever the report goes."""
 
+STOPPED_EARLY = "these rows also chose the number of boosting rounds"
+"""Why validation scores of an estimator that stopped early flatter it."""
+
+PREDICTIONS = "predictions"
+"""Role of the file with what a trial's model says of the validation rows."""
+
 MODEL = "model"
 """Role of the file that only the best trial of an experiment keeps: all models would fill the disk."""
 
@@ -122,6 +128,8 @@ class TrialRecord(JsonRecord):
     """Set-up, call and tear-down."""
     estimator: str | None = None
     """Class of the fitted estimator."""
+    stopped_early: bool = False
+    """Whether the validation rows also chose the number of boosting rounds, which flatters it there."""
     features: Sequence[str] = field(default_factory=list)
     """Names of the features functions that the rows went through, in order."""
     fit_seconds: float | None = None
@@ -153,6 +161,37 @@ class TrialRecord(JsonRecord):
         return self.logged.get(self.objective, score)
 
 
+Sign = Literal[">=", ">", "<=", "<"]
+Verdict = Literal["PROVEN", "NOT PROVEN", "REFUTED"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonRecord(JsonRecord):
+    """A score that a gate held against a number, and what that proves of the true score."""
+
+    score: str
+    """Its full name, as "experiment_trees.best.test.accuracy"."""
+    value: float
+    sign: Sign
+    threshold: float
+    held: bool
+    """Whether the comparison was true of the value."""
+    verdict: Verdict
+    """Whether it is true of what the value estimates, at the risk that `confidence` leaves."""
+    confidence: float
+    """Of the interval, two-sided; a proof is one-sided, at half its risk."""
+    lower: float | None = None
+    """Of the interval; None if there is none."""
+    upper: float | None = None
+    n: int = 0
+    """Rows that the interval rests on."""
+    method: str = ""
+    """Of the interval."""
+    rows: int | None = None
+    """How many rows would settle what is not proven, if the value stays as it is; None: no number would."""
+    note: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateRecord(JsonRecord):
     """What one gate decided, and the numbers it looked at."""
@@ -164,6 +203,10 @@ class GateRecord(JsonRecord):
     """Names of the experiments it judged."""
     readings: Mapping[str, float] = field(default_factory=dict)
     """Scores it read, by "EXPERIMENT.best.test.METRIC"."""
+    comparisons: Sequence[Mapping[str, Any]] = ()
+    """`ComparisonRecord`s as JSON, in the order in which the gate made them."""
+    policy: str = "point"
+    """"proven": what held but is not proven has failed the gate; "point": the values alone decide."""
     message: str = ""
     opened: Sequence[str] = ()
     """Data sets whose test rows it opened."""
@@ -176,6 +219,10 @@ class BestRecord(JsonRecord):
 
     experiment: str
     node_id: str
+    corrected: float | None = None
+    """The objective's validation score less what the choice among the trials has gained."""
+    uncorrected: str = ""
+    """Why there is no corrected score."""
     baseline: Mapping[str, float] = field(default_factory=dict)
     """Validation scores of the Dummy estimator on the same rows."""
     test: Mapping[str, float] = field(default_factory=dict)

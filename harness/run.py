@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -13,6 +14,7 @@ import harness
 from harness.bests import best, defined, measured
 from harness.catalogue import Catalogue
 from harness.collection import DATASET, experiment_name, role
+from harness.corrections import correct
 from harness.data.dataset import Dataset
 from harness.declarations import DatasetDeclaration, FeaturesDeclaration
 from harness.errors import HarnessError, ResultError
@@ -21,17 +23,20 @@ from harness.materials import BrokenContractError, Materials
 from harness.models.shelf import FEATURES
 from harness.objectives import check
 from harness.outcomes import Archive, ExperimentResult
+from harness.policy import objection, policy_of
 from harness.provenance import commit, project_name
 from harness.recorder import broken_contract, gate_record, parameters
-from harness.results import ContractRecord, GateRecord, Objective, RunRecord, TrialRecord
+from harness.results import ComparisonRecord, ContractRecord, GateRecord, Objective, RunRecord, TrialRecord
 from harness.rundir import RunFolder
 from harness.scoring.metrics import default_objective, objective
+from harness.scoring.score import Claim
 from harness.selection import judged
 from harness.settings import Settings
 from harness.stage import Stage, objective_of
 from harness.staging import fail
 from harness.store import Store
 from harness.trial import Trial
+from harness.verdicts import asserted, judge
 
 __tracebackhide__ = True
 
@@ -78,6 +83,9 @@ class Run:
         self.experiments = _experiments(session.items)
         self.metrics = {name: self.stage.metrics(i[0].path) for name, i in self.experiments.items()}
         self._refuse_objectives()
+        for item in session.items:
+            if role(item) == "gate":
+                policy_of(item)  # a wrong one is refused before anything is trained
         store.open()  # now that nothing was refused
         head, dirty = commit(settings.root)
         self.folder = RunFolder.create(
@@ -97,6 +105,9 @@ class Run:
         """Hyperparameters of each trial, as they were before it could change them."""
         self._results: dict[str, ExperimentResult] = {}
         self._readings: dict[str, float] = {}
+        self._claims: list[Claim] = []
+        self._held = False
+        """Whether the gate that runs has come to its end without a failing assert."""
         self._tested: dict[str, dict[str, float]] = {}
 
     def _refuse_objectives(self) -> None:
@@ -151,6 +162,9 @@ class Run:
                 dataset=self.stage.named,
                 metrics=self.metrics.get(name, {}),
                 on_read=self._read,
+                on_compare=self._claims.append,
+                confidence=self.settings.confidence,
+                seed=self.settings.seed,
             )
             self._results[name] = ExperimentResult(name, partial(self._whole, name), self.params, archive)
         return self._results[name]
@@ -209,20 +223,42 @@ class Run:
         self.materials.seal.opened_by = gate.nodeid
 
     def close(self) -> None:
-        """Close the seal again, and forget what a gate has read."""
+        """Close the seal again, and forget what a gate has read and compared."""
         self.materials.seal.opened_by = None
         self._readings = {}
+        self._held = False
+        self._claims.clear()  # scores tell this very list
 
     def record(self, item: pytest.Item) -> ContractRecord | GateRecord:
         """Return the record of a contract or a gate whose tear-down was reported."""
         if role(item) == "gate":
             self._measure(item)
             opened = [d for d, gate in self.materials.seal.openings if gate == item.nodeid]
-            return gate_record(item, judged(self.catalogue, item), self._readings, opened)
+            return gate_record(
+                item,
+                judged(self.catalogue, item),
+                readings=self._readings,
+                comparisons=self._comparisons(),
+                policy=self._policy(item),
+                opened=opened,
+            )
         if CONTRACT in item.stash:
             return ContractRecord(**{**item.stash[CONTRACT].to_json(), "node_id": item.nodeid})
         violations: tuple[str, ...] = item.stash.get(VIOLATIONS, ())
         return broken_contract(item, violations)
+
+    def _comparisons(self) -> tuple[ComparisonRecord, ...]:
+        """Return what the gate that runs has compared so far, and what that proves."""
+        made = judge(self._claims, self.settings.confidence)
+        return asserted(made) if self._held else made
+
+    def _policy(self, gate: pytest.Item) -> str:
+        return policy_of(gate) or self.settings.gate_policy
+
+    def objection(self, gate: pytest.Item) -> str | None:
+        """Return what the policy has against a gate whose body has passed."""
+        self._held = True
+        return None if self._policy(gate) == "point" else objection(gate.name, self._comparisons())
 
     def _measure(self, item: pytest.Item) -> None:
         """Take all scores on test rows that a gate has opened, while they are open."""
@@ -252,9 +288,23 @@ class Run:
                 named = found.dataset if exit != pytest.ExitCode.INTERRUPTED else None
                 data = self.stage.named(named) if named else None
                 test = self._tested.get(name, {})
-                self.findings.take(measured(found, data, self.metrics[name], test, self.folder.path))
+                record = measured(found, data, self.metrics[name], test, self.folder.path)
+                if data is not None:
+                    record = dataclasses.replace(record, **self._corrected(name, data))
+                self.findings.take(record)
         self.findings.close(exit)
         Store(self.folder.path).remove(FEATURES)
+
+    def _corrected(self, name: str, data: Dataset) -> dict[str, Any]:
+        """Return the fields of a best record that tell what the choice among the trials has gained."""
+        records = self.results_of(name)
+        if len(records) < 2:  # there was no choice
+            return {}
+        try:
+            found = correct(records, data, self.metrics[name], self.folder.path, self.settings.seed)
+        except HarnessError as error:
+            return {"uncorrected": error.problem}
+        return {"corrected": found.value}
 
 
 def _experiments(items: Sequence[pytest.Item]) -> dict[str, list[pytest.Item]]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 BACKENDS = ("local", "sagemaker")
+POLICIES = ("point", "proven")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,10 @@ class Settings:
     resume: bool
     """Whether unchanged finished trials are taken from the store."""
     tracking: bool
+    confidence: float
+    """Of intervals, two-sided."""
+    gate_policy: str
+    """What a gate without a mark of its own asks of its comparisons: one of POLICIES."""
 
     @classmethod
     def of(cls, config: pytest.Config) -> Settings:
@@ -52,6 +57,8 @@ class Settings:
             trial_timeout=_timeout(config),
             resume=config.getoption("resume"),
             tracking=config.getoption("tracking"),
+            confidence=_confidence(config),
+            gate_policy=_policy(config),
         )
 
 
@@ -126,6 +133,14 @@ def declare(parser: pytest.Parser) -> None:
         default=True,
         help="write nothing to MLflow",
     )
+    group.addoption(
+        "--gate-policy",
+        choices=POLICIES,
+        default=None,
+        help="what gates ask of scores they compare: that the value holds (point), or that it is proven",
+    )
+    parser.addini("gate_policy", "point or proven, as --gate-policy", default="point")
+    parser.addini("confidence", "of the intervals of scores, two-sided", default="0.95")
     parser.addini(
         "experiment_files",
         "glob patterns of files that hold experiments and gates",
@@ -177,6 +192,26 @@ def _timeout(config: pytest.Config) -> float | None:
             f"--trial-timeout={seconds:g} cannot kill a trial in this process: leave out {word}"
         )
     return seconds
+
+
+def _confidence(config: pytest.Config) -> float:
+    text = str(config.getini("confidence")).strip()
+    try:
+        confidence = float(text)
+    except ValueError:
+        confidence = math.nan
+    if not 0.5 <= confidence < 1:
+        raise pytest.UsageError(
+            f"confidence = {text!r} is not a number from 0.5 up to, but not, 1, such as 0.95"
+        )
+    return confidence
+
+
+def _policy(config: pytest.Config) -> str:
+    policy = config.getoption("gate_policy") or str(config.getini("gate_policy")).strip()
+    if policy not in POLICIES:
+        raise pytest.UsageError(f"gate_policy = {policy!r} is neither of {' and '.join(POLICIES)}")
+    return policy
 
 
 def _threads(text: str) -> int:

@@ -95,6 +95,7 @@ class Stage:
                 threads=self._threads,
                 structures=self._structures,
                 bars=item.stash.get(BARS, None),
+                confidence=self.settings.confidence,
             ),
             datasets,
         )

@@ -9,6 +9,7 @@ import pytest
 
 from harness.collection import role
 from harness.errors import HarnessError
+from harness.properties import properties
 from harness.pruning import Pruned
 from harness.recorder import observe
 from harness.results import PAYLOAD, pack
@@ -89,5 +90,7 @@ class Staging:
                 report.longrepr = (str(item.path), (item.location[1] or 0) + 1, item.stash[PRUNED])
             observe(item, call, report)
             if call.when == "teardown":
-                setattr(report, PAYLOAD, pack(self.stage.record(item, report)))
+                record = self.stage.record(item, report)
+                report.user_properties.extend(properties(record))
+                setattr(report, PAYLOAD, pack(record))
         return report

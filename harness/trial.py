@@ -22,9 +22,9 @@ from harness.models.predictions import Predictions
 from harness.models.structures import Structures
 from harness.models.threads import Threads
 from harness.pruning import Bar, Watcher
-from harness.results import Objective
+from harness.results import STOPPED_EARLY, Objective
 from harness.scoring.metrics import Metric, default_objective, objective
-from harness.scoring.scores import Scores
+from harness.scoring.scores import CONFIDENCE, Scores
 
 __tracebackhide__ = True
 
@@ -44,6 +44,8 @@ class Bench:
     """What estimators of this process share of their training rows."""
     bars: Sequence[Bar] | None = None
     """What the trial must reach to go on; None: it is not watched."""
+    confidence: float = CONFIDENCE
+    """Of the scores' intervals, two-sided."""
 
 
 class Trial:
@@ -230,6 +232,7 @@ class Trial:
             **self._watched(),
             "fit_seconds": done.seconds if done else None,
             "peak_memory": done.peak_memory if done else None,
+            "stopped_early": self._stopped_early,
             "estimator": type(self._model.estimator).__name__ if self._model else None,
             "features": list(self._data.features) if self._data else [],
             "files": dict(self._artifacts.files),
@@ -276,8 +279,20 @@ class Trial:
 
     def _scored(self, split: str, said: Predictions, data: Dataset) -> Scores:
         assert self._model is not None
-        who = type(self._model.estimator).__name__
-        return Scores.of(data, split, said, self._bench.metrics, model=who)
+        return Scores.of(
+            data,
+            split,
+            said,
+            self._bench.metrics,
+            model=type(self._model.estimator).__name__,
+            title=f"trial.{split}",
+            confidence=self._bench.confidence,
+            caveat=STOPPED_EARLY if split == "validation" and self._stopped_early else "",
+        )
+
+    @property
+    def _stopped_early(self) -> bool:
+        return self._fit is not None and self._fit.stopped_early
 
     def _demand(self, wanted: Objective) -> None:
         if wanted.name in self._logged:

@@ -424,7 +424,10 @@ def test_the_report_of_a_run_has_no_escape_sequences_without_a_terminal(project)
         "    recall 0.7742, f1 0.8571, average_precision 0.9457, log_loss 0.8325",
         "",
     ]
-    assert report.splitlines()[8] == "passed  gate_accuracy  experiment_tree.best.test.accuracy 0.8667"
+    assert report.splitlines()[8:10] == [
+        "passed  gate_accuracy  0.8667 [0.7032, 0.9469] >= 0.6 PROVEN, n 30, Wilson",
+        "        experiment_tree.best.test.accuracy",
+    ]
 
 
 def test_the_report_is_coloured_when_asked(project):

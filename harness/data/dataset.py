@@ -59,12 +59,18 @@ class Dataset:
         seal: Seal,
         load: Callable[[str], Split],
         rows: Callable[[str], pd.DataFrame],
+        group: str | None = None,
+        content: str = "",
     ) -> None:
         self.name = name
         self.task = task
         """"binary", "multiclass" or "regression"."""
         self.digest = digest
         """Of the rows, how they are split and seen, and of the features applied: 32 hex digits."""
+        self.group = group
+        """Column whose equal values never stand in two splits; None if there is none."""
+        self.content = content
+        """Digest of the loaded rows alone, which data sets that split or see them in other ways share."""
         self.steps: tuple[Any, ...] = ()
         """The fitted transformers applied so far, in order."""
         self._classes = None if classes is None else tuple(classes)
@@ -173,6 +179,8 @@ class Dataset:
             seal=self._seal,
             load=load,
             rows=self.rows,
+            group=self.group,
+            content=self.content,
         )
         after.steps = (*self.steps, step)
         after._features = (*self._features, name)

@@ -26,7 +26,7 @@ from harness.store import Store
 
 __tracebackhide__ = True
 
-_LAYOUT = 2
+_LAYOUT = 3
 """Of the files in the store; another number makes every entry anew."""
 
 
@@ -51,6 +51,8 @@ class Prepared(JsonRecord):
     """Of the loaded rows, how they are split and what models see of them; names the folders."""
     content: str
     """Of the loaded rows alone, as `digest_frame` gives it."""
+    group: str | None = None
+    """Column whose equal values never stand in two splits."""
 
 
 def digest_frame(frame: Any, name: str = "") -> str:
@@ -92,6 +94,7 @@ def prepare(
         rows={split: len(positions) for split, positions in partition.items()},
         digest=digest,
         content=content,
+        group=declaration.group,
     )
     columns = frame.drop(columns=declaration.target)
     record = prepared.to_json()
@@ -180,4 +183,6 @@ def open_dataset(prepared: Prepared, store: Store, seal: Seal) -> Dataset:
         seal=seal,
         load=load,
         rows=lambda split: rows(split).frame,
+        group=prepared.group,
+        content=prepared.content,
     )

@@ -38,6 +38,8 @@ class Fit:
     watched: str | None = None
     """Name of the curve that the watch was told; None if there was no watch, or no round with a value."""
     watched_greater_is_better: bool = False
+    stopped_early: bool = False
+    """Whether the validation rows chose the number of boosting rounds."""
 
 
 @dataclass(slots=True)
@@ -101,6 +103,7 @@ def fit(
         curves_of(estimator) if evaluates else {},
         seen.curve if seen else None,
         bool(seen and seen.greater_is_better),
+        stops_early(estimator),
     )
 
 

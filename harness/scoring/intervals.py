@@ -196,3 +196,12 @@ def _said(evidence: Evidence) -> tuple[bytes, bytes, bytes]:
 
 def _side(lower: float, upper: float, threshold: float) -> Side | None:
     return "above" if lower >= threshold else "below" if upper <= threshold else None
+
+
+def rests_on(metric: Metric, evidence: Evidence) -> int:
+    """Return how many rows a score rests on: of recall those of the positive class, else all of them."""
+    try:
+        counted = _counted(metric, evidence)
+    except ScoreError:  # of no row of that kind
+        return 0
+    return len(evidence) if counted is None else counted[1]

@@ -79,6 +79,8 @@ def of_best(winner: TrialRecord, best: BestRecord) -> Measures:
         values[objective] = float(winner.logged[winner.objective or ""])
     keys = rename(scores, taken=[*values])
     values |= {keys[name]: float(value) for name, value in scores.items()}
+    if best.corrected is not None:
+        values[f"corrected_{winner.objective}"] = best.corrected
     return Measures(values=values, objective=objective)
 
 

@@ -6,9 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from harness.results import BestRecord, GateRecord, TrialRecord
+from harness.results import BestRecord, ComparisonRecord, GateRecord, TrialRecord
 from harness.tracking.grouped import Group
 from harness.tracking.names import shorten
+from harness.verdicts import basis_text, claim_text
 
 __tracebackhide__ = True
 
@@ -60,7 +61,7 @@ def fenced(text: str) -> str:
 def _blocks(group: Group) -> Iterator[str]:
     yield shorten(_headline(group), _HEAD)
     if group.gates:
-        yield "\n| gate | outcome | what it read |\n|---|---|---|"
+        yield "\n| gate | outcome | what it compared or read |\n|---|---|---|"
     for gate in group.gates:
         yield f"| {_plain(gate.name, _CELL)} | {gate.outcome} | {_read(gate)} |"
     for gate in group.gates:
@@ -87,13 +88,18 @@ def _reached(winner: TrialRecord, best: BestRecord) -> str:
     parts = [f"{_plain(name, _VALUE)} {_number(winner.value)}"]
     if name in winner.scores.get("validation", {}):
         parts[0] += " on validation"
+        parts += [] if best.corrected is None else [f"{_number(best.corrected)} corrected for the choice"]
         parts += [f"{_number(best.test[name])} on test"] if name in best.test else []
         parts += [f"baseline {_number(best.baseline[name])}"] if name in best.baseline else []
     return ", ".join(parts)
 
 
 def _read(gate: GateRecord) -> str:
-    return _plain(", ".join(f"{name} {_number(value)}" for name, value in gate.readings.items()), _CELL)
+    comparisons = [ComparisonRecord.from_json(one) for one in gate.comparisons]
+    known = " ".join(one.score for one in comparisons)
+    said = [f"{one.score} {claim_text(one)} ({basis_text(one)})".removesuffix(" ()") for one in comparisons]
+    said += [f"{name} {_number(value)}" for name, value in gate.readings.items() if name not in known]
+    return _plain("; ".join(said), _CELL)
 
 
 def _number(value: float) -> str:

@@ -1,0 +1,133 @@
+"""What a gate has compared in; what that proves, as records and as words, out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+
+from harness.errors import ScoreError
+from harness.results import ComparisonRecord, Sign, Verdict
+from harness.scoring.score import Claim
+from harness.wording import number
+
+__tracebackhide__ = True
+
+
+def judge(claims: Iterable[Claim], confidence: float) -> tuple[ComparisonRecord, ...]:
+    """Return what each different claim proves, in the order in which they were first made.
+
+    A claim is proven, or refuted, if the one-sided bound at half the risk that `confidence` leaves lies
+    on that side of the threshold: of a proportion the exact one (Clopper and Pearson, Biometrika 26, 1934,
+    404-413), of an accuracy's difference to zero McNemar's exact test, else the end of the interval.
+    """
+    different = {(claim.label, claim.sign, claim.threshold): claim for claim in claims}
+    return tuple(_judged(claim, confidence) for claim in different.values())
+
+
+def asserted(comparisons: Iterable[ComparisonRecord]) -> tuple[ComparisonRecord, ...]:
+    """Return comparisons as a gate has relied on them whose asserts have held.
+
+    One that did not hold has been negated, as in `assert not score < 0.8`: it stands for its opposite.
+    """
+    return tuple(one if one.held else _opposite(one) for one in comparisons)
+
+
+_OPPOSITE_SIGNS: Mapping[Sign, Sign] = {">=": "<", "<": ">=", ">": "<=", "<=": ">"}
+_OPPOSITES: Mapping[Verdict, Verdict] = {
+    "PROVEN": "REFUTED",
+    "REFUTED": "PROVEN",
+    "NOT PROVEN": "NOT PROVEN",
+}
+
+
+def _opposite(one: ComparisonRecord) -> ComparisonRecord:
+    return dataclasses.replace(
+        one, sign=_OPPOSITE_SIGNS[one.sign], held=not one.held, verdict=_OPPOSITES[one.verdict]
+    )
+
+
+def adjusted(claims: Sequence[Claim]) -> list[Claim]:
+    """Return the claims that are proven all together, at the risk that one alone may have.
+
+    Holm, Scandinavian Journal of Statistics 6, 1979, 65-70: of m claims those are proven whose risk is
+    below 1/m of the whole; then of the others those below 1/(m - proven), and so on.
+    """
+    proven: list[Claim] = []
+    open_ = list(claims)
+    while open_:
+        found = [claim for claim in open_ if _verdict(claim, 1 / len(open_)) == _held(claim)]
+        if not found:
+            break
+        proven += found
+        open_ = [claim for claim in open_ if claim not in found]
+    return [claim for claim in claims if claim in proven]
+
+
+def _held(claim: Claim) -> Verdict:
+    return "PROVEN" if claim.held else "REFUTED"
+
+
+def _verdict(claim: Claim, share: float = 1.0) -> Verdict:
+    side = claim.estimate.proof(claim.threshold, share)
+    if side is None:
+        return "NOT PROVEN"
+    return "PROVEN" if (side == "above") == (claim.sign in (">=", ">")) else "REFUTED"
+
+
+def _judged(claim: Claim, confidence: float) -> ComparisonRecord:
+    bare = ComparisonRecord(
+        score=claim.label,
+        value=claim.value,
+        sign=claim.sign,
+        threshold=claim.threshold,
+        held=claim.held,
+        verdict="NOT PROVEN",
+        confidence=confidence,
+    )
+    try:
+        interval = claim.estimate.interval()
+        verdict = _verdict(claim)
+        rows = claim.estimate.settling(claim.threshold) if verdict == "NOT PROVEN" else None
+    except ScoreError as error:
+        return dataclasses.replace(bare, note=error.problem)
+    return dataclasses.replace(
+        bare,
+        verdict=verdict,
+        lower=interval.lower,
+        upper=interval.upper,
+        n=interval.n,
+        method=interval.method,
+        rows=rows,
+        note=claim.estimate.note,
+    )
+
+
+def claim_text(record: ComparisonRecord) -> str:
+    """Return value, interval, threshold and verdict in one line."""
+    ends = ""
+    if record.lower is not None and record.upper is not None:
+        ends = f" [{number(record.lower)}, {number(record.upper)}]"
+    held = f"{number(record.value)}{ends} {record.sign} {record.threshold:.6g}"
+    return f"{held} {record.verdict}"
+
+
+def basis_text(record: ComparisonRecord) -> str:
+    """Return what the verdict rests on."""
+    return ", ".join(part for part in (f"n {record.n:,}" if record.n else "", record.method) if part)
+
+
+def missing_text(record: ComparisonRecord) -> str:
+    """Return what would settle a comparison that proves nothing; empty if it proves something."""
+    if record.verdict != "NOT PROVEN":
+        return ""
+    if record.lower is None:
+        return record.note
+    if record.rows is None:
+        return "no number of rows would settle it, if the score stays as it is"
+    return f"about {_rounded(record.rows):,} rows would settle it, if the score stays as it is"
+
+
+def _rounded(rows: int) -> int:
+    """Return a number of rows with two digits, rounded up: more would claim to know."""
+    size = int(10 ** max(len(str(rows)) - 2, 0))
+    return -(-rows // size) * size

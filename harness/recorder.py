@@ -164,7 +164,7 @@ def gate_record(
         else "skipped",
         experiments=tuple(experiments),
         readings=dict(readings),
-        comparisons=tuple(one.to_json() for one in comparisons),
+        comparisons=[one.to_json() for one in comparisons],
         policy=policy,
         message=message,
         opened=tuple(opened),

@@ -203,7 +203,7 @@ class GateRecord(JsonRecord):
     """Names of the experiments it judged."""
     readings: Mapping[str, float] = field(default_factory=dict)
     """Scores it read, by "EXPERIMENT.best.test.METRIC"."""
-    comparisons: Sequence[Mapping[str, Any]] = ()
+    comparisons: Sequence[Mapping[str, Any]] = field(default_factory=list)
     """`ComparisonRecord`s as JSON, in the order in which the gate made them."""
     policy: str = "point"
     """"proven": what held but is not proven has failed the gate; "point": the values alone decide."""

@@ -414,7 +414,7 @@ def test_the_report_of_a_run_has_no_escape_sequences_without_a_terminal(project)
 
     report = output.partition("= experiments =")[2].partition("\n")[2]
     assert "\x1b" not in output
-    assert report.splitlines()[:8] == [
+    assert report.splitlines()[:9] == [
         "shops  no contract: 210 train, 60 validation, 30 test",
         "",
         "experiment       trials  objective    best  baseline",
@@ -422,9 +422,10 @@ def test_the_report_of_a_run_has_no_escape_sequences_without_a_terminal(project)
         "  best: max_depth=3",
         "  validation: accuracy 0.8667, balanced_accuracy 0.8699, precision 0.9600,",
         "    recall 0.7742, f1 0.8571, average_precision 0.9457, log_loss 0.8325",
+        "  roc_auc: 0.9529 corrected for being the best of 3",
         "",
     ]
-    assert report.splitlines()[8:10] == [
+    assert report.splitlines()[9:11] == [
         "passed  gate_accuracy  0.8667 [0.7032, 0.9469] >= 0.6 PROVEN, n 30, Wilson",
         "        experiment_tree.best.test.accuracy",
     ]

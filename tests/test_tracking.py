@@ -371,11 +371,11 @@ def test_the_description_tells_the_best_what_the_gates_read_and_why_one_failed(s
         "best of 2 trials (1 failed, 1 passed): depth=4, kind=a\\*b\\* \\`c\\`; "
         "roc_auc 0.81 on validation, 0.9331 on test, baseline 0.5",
         "",
-        "| gate | outcome | what it read |",
+        "| gate | outcome | what it compared or read |",
         "|---|---|---|",
         "| gate_accuracy | failed | experiment_a.best.test.accuracy 0.8 |",
         "| gate_b\\[&lt;1>\\] | passed | "
-        'a.best.test.where(sex="x\\|y").recall 0.3333, a.best.validation.rmse 12345.7 |',
+        'a.best.test.where(sex="x\\|y").recall 0.3333; a.best.validation.rmse 12345.7 |',
         "",
         "gate_accuracy:",
         "",

@@ -22,7 +22,7 @@ LIMIT = 0.99
 """ROC AUC or R² on validation rows, from which a column is told."""
 _WITHIN = 0.95
 """Which one half of the training rows must reach on the other: few validation rows are met by chance."""
-_TRAIN, _VALIDATION = 20_000, 10_000
+_TRAIN, _VALIDATION = 10_000, 5_000
 _CLASSES = 30
 """The most frequent ones are looked at."""
 
@@ -32,11 +32,11 @@ def telling_columns(
 ) -> tuple[Leak, ...]:
     """Return a leak for each column that predicts the target almost alone, in loaded order.
 
-    From training rows (20,000 at most) come the mean target of each value of the column, of each of up to
-    284 ranges of a number, and, of numbers, a straight line; missing is a value like any other. The best
-    of them counts on the validation rows (10,000 at most), by R², or ROC AUC, for more than two classes
-    the mean of one against the rest over the 30 most frequent. That is a tree of this column alone,
-    without the search for cuts that would cost seconds.
+    From training rows (10,000 at most) come the mean target of each value of the column, of numbers that
+    of up to 284 ranges, and if the rows are few, a curve and a straight line, too. Missing is a value like
+    any other. The best of them counts on the validation rows (5,000 at most), by R², or by ROC AUC, for
+    more than two classes the mean of one against the rest over the 30 most frequent. That is a tree of
+    this column alone, without the search for cuts, which would cost seconds.
     """
     train = sample(partition.train, _TRAIN)
     validation = sample(partition.validation, _VALIDATION)
@@ -64,8 +64,8 @@ class _Judge:
     def __init__(self, target: Target, rows: NDArray[np.int64], learnt: int) -> None:
         values = target.values[rows]
         self._learnt, self._asked = np.arange(learnt), np.arange(learnt, len(rows))
-        self._halves = np.arange(0, learnt, 2), np.arange(1, learnt, 2)
-        self._score: Callable[[Numbers, Numbers], float | None] = r2
+        self._halves = np.array_split(np.random.default_rng(0).permutation(learnt), 2)
+        self._score: Callable[[Numbers, Numbers, float], float | None] = r2
         self.measure = "R²"
         if target.classes is None:
             self._truth = values.astype(np.float64)[:, None]
@@ -93,7 +93,7 @@ class _Judge:
             return None
         truth = self._truth[asked]
         answers = predictions(column, self._truth[learnt], learnt, asked)
-        scores = [self._score(truth, answer) for answer in answers]
+        scores = [self._score(truth, answer, _WITHIN) for answer in answers]
         return max((score for score in scores if score is not None), default=None)
 
 

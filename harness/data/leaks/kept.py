@@ -22,7 +22,8 @@ class Kept:
     def load(self) -> tuple[Leak, ...] | None:
         """Return the kept leaks; None if nothing is kept or its file is corrupt."""
         try:
-            return tuple(_leak(entry) for entry in self._store.read_json(*self._parts)["leaks"])
+            entry = self._store.read_json(*self._parts) or {}
+            return tuple(map(_leak, entry["leaks"]))
         except (TypeError, ValueError, KeyError, AttributeError):
             return None
 

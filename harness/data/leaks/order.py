@@ -6,7 +6,7 @@ Nothing here is shared with the code that made the splits: it would share the fa
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import pandas as pd
@@ -31,7 +31,7 @@ def overlaps(frame: pd.DataFrame, declaration: DatasetDeclaration, partition: Pa
     if declaration.group is not None:
         yield from _groups(frame[declaration.group], partition)
     elif declaration.time is not None:
-        yield from _times(frame[list(names(declaration.time))], partition)
+        yield from _times(frame, names(declaration.time), partition)
     elif declaration.key is None:
         yield from _dates(frame, declaration, partition)
 
@@ -50,18 +50,18 @@ def _stands(number: int) -> str:
     return "stands" if number == 1 else "stand"
 
 
-def _times(columns: pd.DataFrame, partition: Partition) -> Iterator[Leak]:
-    moments = [_moments(columns.iloc[positions]) for _, positions in partition.items()]
+def _times(frame: pd.DataFrame, columns: tuple[str, ...], partition: Partition) -> Iterator[Leak]:
+    moments = [_moments(frame[list(columns)].iloc[positions]) for _, positions in partition.items()]
     for (earlier, later), word in zip(
-        zip(moments, moments[1:], strict=False),
+        pairwise(moments),
         ("validation rows are not later than all training rows", "test rows are not later than all others"),
         strict=True,
     ):
         last = max(earlier)
         wrong = sum(moment <= last for moment in later)
         if wrong:
-            problem = f"{wrong:,} of {len(later):,} {word}, by {listed(list(columns))}"
-            yield Leak(kind="time", columns=tuple(columns), problem=problem, remedy=_FAULT)
+            problem = f"{wrong:,} of {len(later):,} {word}, by {listed(columns)}"
+            yield Leak(kind="time", columns=columns, problem=problem, remedy=_FAULT)
 
 
 def _moments(columns: pd.DataFrame) -> list[tuple[Any, ...]]:
@@ -84,8 +84,8 @@ def _dates(frame: pd.DataFrame, declaration: DatasetDeclaration, partition: Part
     if dates:
         first, rows = dates[0], len(partition.test)
         problem = (
-            f"{older[first]:,} of {rows:,} test rows ({percent(older[first], rows)}) are older than the newest "
-            f"training row by {quote(first)}, since the split is random"
+            f"{older[first]:,} of {rows:,} test rows ({percent(older[first], rows)}) are older than the "
+            f"newest training row by {quote(first)}, since the split is random"
         )
         remedy = f"write time={quote(first)} if models shall predict what comes later, or drop={quote(first)}"
         yield Leak(kind="time", columns=tuple(dates), problem=problem, remedy=remedy)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,9 @@ from pandas.api import types
 _RANGES = 256
 _ROWS = 5
 """Training rows in a range, at least, but for its ends: there, ranges of 1, 1, 2, 4 … rows follow."""
+
+_MANY = 2_000
+"""Training rows; the ranges of so many follow any line or curve."""
 
 Numbers = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -40,10 +42,9 @@ def read(column: pd.Series) -> Column:
 
 def _numbers(column: pd.Series) -> Numbers | None:
     dtype = column.dtype
-    if types.is_datetime64_any_dtype(dtype) or types.is_timedelta64_dtype(dtype):
-        missing = column.isna().to_numpy()
-        ticks = column.to_numpy(dtype="int64", na_value=0) if missing.any() else column.astype("int64")
-        return np.where(missing, np.nan, np.asarray(ticks, dtype=np.float64))
+    if dtype.kind in "mM":
+        ticks = column.to_numpy(dtype="datetime64[us]" if dtype.kind == "M" else "timedelta64[us]")
+        return np.where(column.isna(), np.nan, ticks.astype(np.int64).astype(np.float64))
     if types.is_complex_dtype(dtype) or isinstance(dtype, pd.CategoricalDtype):
         return None
     if not (types.is_numeric_dtype(dtype) or types.is_bool_dtype(dtype)):
@@ -64,8 +65,7 @@ def predictions(column: Column, truth: Numbers, learnt: Rows, asked: Rows) -> It
     truth: of the rows learnt from, of shape (rows, targets); as are the answers.
     learnt, asked: places in the column.
     """
-    codes = np.unique(column.codes[learnt])
-    if column.numbers is None or 2 * len(codes) <= len(learnt):
+    if column.numbers is None or 2 * np.count_nonzero(np.bincount(column.codes[learnt])) <= len(learnt):
         yield _means(column.codes[learnt], column.codes[asked], truth)
     if column.numbers is None:
         return
@@ -73,19 +73,19 @@ def predictions(column: Column, truth: Numbers, learnt: Rows, asked: Rows) -> It
     there = ~np.isnan(x)
     if not there.any():
         return
-    lost = truth[~there] if not there.all() else truth
-    lost_mean = lost.mean(axis=0)
-    cuts = _cuts(x[there])
-    for answer in (_steps(cuts, x[there], new, truth[there]), _line(x[there], new, truth[there])):
-        answer[np.isnan(new)] = lost_mean
+    missing = truth[~there].mean(axis=0) if not there.all() else truth.mean(axis=0)
+    for way in (_steps, _line, _curve) if len(learnt) < _MANY else (_steps,):
+        answer = way(x[there], new, truth[there])
+        answer[np.isnan(new)] = missing
         yield answer
 
 
 def _means(known: Rows, asked: Rows, truth: Numbers) -> Numbers:
-    """Return the mean truth of equal codes, of all rows where there is none."""
+    """Return the mean truth of equal codes; for a code never met, of the codes met once."""
     size = int(max(known.max(), asked.max())) + 1
     counts = np.bincount(known, minlength=size)
-    means = np.tile(truth.mean(axis=0), (size, 1))
+    once = counts[known] == 1
+    means = np.tile(truth[once].mean(axis=0) if once.any() else truth.mean(axis=0), (size, 1))
     for target in range(truth.shape[1]):
         sums = np.bincount(known, weights=truth[:, target], minlength=size)
         np.divide(sums, counts, out=means[:, target], where=counts > 0)
@@ -106,7 +106,8 @@ def _cuts(x: Numbers) -> Numbers:
     return np.unique((ordered[places - 1] + ordered[places]) / 2)
 
 
-def _steps(cuts: Numbers, x: Numbers, new: Numbers, truth: Numbers) -> Numbers:
+def _steps(x: Numbers, new: Numbers, truth: Numbers) -> Numbers:
+    cuts = _cuts(x)
     asked = np.searchsorted(cuts, np.nan_to_num(new), side="left")
     return _means(np.searchsorted(cuts, x, side="left"), asked, truth)
 
@@ -114,5 +115,16 @@ def _steps(cuts: Numbers, x: Numbers, new: Numbers, truth: Numbers) -> Numbers:
 def _line(x: Numbers, new: Numbers, truth: Numbers) -> Numbers:
     centred = x - x.mean()
     spread = float(centred @ centred)
-    slope: Any = (centred @ truth) / spread if spread else np.zeros(truth.shape[1])
-    return truth.mean(axis=0) + np.outer(new - x.mean(), slope)
+    slope = (centred @ truth) / spread if spread else np.zeros(truth.shape[1])
+    answer: Numbers = truth.mean(axis=0) + np.outer(new - x.mean(), slope)
+    return answer
+
+
+def _curve(x: Numbers, new: Numbers, truth: Numbers) -> Numbers:
+    """Return what lies between the means of neighbouring ranges: few rows make few of them."""
+    place = np.searchsorted(_cuts(x), x, side="left")
+    counts = np.bincount(place)
+    used = counts > 0
+    knots = (np.bincount(place, weights=x)[used]) / counts[used]
+    levels = [np.bincount(place, weights=truth[:, k])[used] / counts[used] for k in range(truth.shape[1])]
+    return np.column_stack([np.interp(new, knots, level) for level in levels])

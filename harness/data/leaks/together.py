@@ -67,7 +67,8 @@ def _numeric(column: pd.Series) -> bool:
 def _values(frame: pd.DataFrame, names: list[str], rows: NDArray[np.int64]) -> Numbers:
     """Return numbers of shape (rows, columns), 0 for what is missing or infinite."""
     columns = [frame[name].iloc[rows].to_numpy(dtype="float64", na_value=np.nan) for name in names]
-    return np.nan_to_num(np.column_stack(columns), nan=0.0, posinf=0.0, neginf=0.0)
+    values: Numbers = np.column_stack(columns)
+    return np.where(np.isfinite(values), values, 0.0)
 
 
 def _standard(columns: Numbers) -> Numbers:
@@ -76,7 +77,8 @@ def _standard(columns: Numbers) -> Numbers:
     columns = columns / np.where(largest > 0, largest, 1)  # squares of huge numbers would overflow
     centred = columns - columns.mean(axis=0)
     length = np.sqrt((centred**2).sum(axis=0))
-    return centred / np.where(length > 1e-12, length, np.inf)
+    standard: Numbers = centred / np.where(length > 1e-12, length, np.inf)
+    return standard
 
 
 def _best_pair(x: Numbers, y: Numbers) -> tuple[int, int]:

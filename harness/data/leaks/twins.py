@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -20,14 +20,22 @@ _PAIRS = (("test", "train"), ("validation", "train"), ("test", "validation"))
 _ROWS = {"train": "training rows", "validation": "validation rows", "test": "test rows"}
 _REMEDY = "drop the copies in the loader, or keep rows that belong together in one split with group="
 
-_RARE = 0.05
-"""Chance twins expected of a row, below which a twin is no chance."""
+_RARE = 0.01
+"""Twins that chance lets expect of a row; below it, a twin that is there is another's doing."""
 _BEYOND = 3
 """So many times what chance lets expect of such rows, and we speak of it."""
+_OF_ALL = 0.05
+"""Of the rows with twins; fewer are the edge of what chance does, where it is hard to reckon."""
+_FEWEST = 3
+"""Rows; fewer are no evidence where chance makes twins, too."""
 _SHARE = 0.001
 """Of a split; fewer rows than that change no score that anyone reads."""
+_FINE = 0.1
+"""Of the rows; a column with more values, and more than 20, is one where equal values are no chance."""
+_DECIDED = 0.9
+"""Of the distinct rows; with so many values, a column has none twice but in copies, or is all there is."""
 _DISTINCT = 1 / 3
-"""Of the rows; with fewer, a column that names the whole row is one of few values, not of copies."""
+"""Of the rows; with fewer distinct ones, such a column is all there is."""
 
 Hashes = NDArray[np.uint64]
 
@@ -40,9 +48,10 @@ def shared_rows(
     Twins are rows equal in all columns that models see, but for key columns, and numbers and texts that
     differ in every row, as ids do. Data of few, coarse columns has twins without any fault: two people of
     one age, job and so on. So each row is asked how many twins it should have by chance: for each column,
-    how many rows of the other split agree in all others and differ in this one, times the odds of its
-    value there; the highest of these counts. A leak is told if rows of which that is below 0.05 have
-    twins with the same target three times as often as they should, and are a thousandth of the split.
+    how many rows agree in all others and differ in this one, times the odds of its value; the highest of
+    these counts. A leak is told if rows of which that is below 0.01 have twins with the same target three
+    times as often as they should, and are three rows, a thousandth of the split and a twentieth of all
+    rows with twins. If a column has no value twice but in twins, chance has no part in it, and one is enough.
     """
     columns = [n for n in feature_columns(frame, declaration) if n not in names(declaration.key)]
     ids = [name for name in columns if _identifies(frame[name])]
@@ -61,19 +70,27 @@ def shared_rows(
     if ids:
         where += f" but {listed(ids)}, which differ{'s' * (len(ids) == 1)} in every row"
     parts = dict(partition.items())
+    asked = np.concatenate([partition.validation, partition.test])
+    rates: NDArray[np.float64] | None = None
     for split, other in _PAIRS:
         mine, others = parts[split], parts[other]
         same = _counts(with_target[mine], with_target[others]) > 0
         if same.sum() < max(1, _SHARE * len(mine)):
             continue
-        found = _counts(rows[mine], rows[others])
-        expected = _expected(rows, mine, others, found, compared, hashed)
+        if rates is None:
+            rates = np.zeros(len(rows))
+            if not _decided(rows, map(hashed, compared)):
+                rates[asked] = _rates(rows, map(hashed, compared), asked)
+            elif len(np.unique(rows)) < _DISTINCT * len(rows):
+                return
+        found = _counts(rows[mine], rows[others]) > 0
+        expected = rates[mine] * len(others)
         rare = expected < _RARE
-        if (same & rare).sum() < max(_SHARE * len(mine), _BEYOND * expected[rare].sum()):
+        fewest = _FEWEST if rates.any() else 1
+        least = max(fewest, _SHARE * len(mine), _OF_ALL * found.sum(), _BEYOND * expected[rare].sum())
+        if (same & rare).sum() < least:
             continue
-        if _coarse(rows[parts["train"]], parts["train"], compared, hashed):
-            continue
-        n, unlike = int((found > 0).sum()), int(((found > 0) & rare).sum())
+        n, unlike = int(found.sum()), int((found & rare).sum())
         problem = (
             f"{n:,} of {len(mine):,} {_ROWS[split]} ({percent(n, len(mine))}) stand among the {_ROWS[other]} "
             f"as well, {where}, {int(same.sum()):,} of them with the same target"
@@ -83,37 +100,27 @@ def shared_rows(
         yield Leak(kind="rows", columns=(), problem=problem, remedy=_REMEDY)
 
 
-def _expected(
-    rows: Hashes,
-    mine: NDArray[np.int64],
-    others: NDArray[np.int64],
-    found: NDArray[np.int64],
-    compared: Sequence[str],
-    hashed: Callable[[str], Hashes],
-) -> NDArray[np.float64]:
-    """Return how many twins each of my rows should have among the others by chance.
+def _rates(rows: Hashes, columns: Iterable[Hashes], asked: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the share of all rows that should be twins by chance, of each row asked for.
 
-    found: how many it has. They count neither as rows that are near nor for the odds of a value, or
-    copies would explain themselves.
+    Its twins count neither as rows that are near nor, where a column has many values, for the odds of
+    one, or copies would explain themselves.
     """
-    highest = np.zeros(len(mine))
-    for name in compared:
-        own = hashed(name)
+    twins = _counts(rows[asked], rows)
+    highest = np.zeros(len(asked))
+    for own in columns:
         rest = rows - own
-        near = _counts(rest[mine], rest[others]) - found
-        share = (_counts(own[mine], own[others]) - found) / len(others)
+        near = _counts(rest[asked], rest) - twins
+        fine = len(np.unique(own)) > max(_FINE * len(rows), 20)
+        share = (_counts(own[asked], own) - twins * fine) / len(rows)
         np.maximum(highest, near * share / np.maximum(1 - share, 1e-9), out=highest)
-    return highest
+    return highest / len(rows)
 
 
-def _coarse(
-    train: Hashes, positions: NDArray[np.int64], compared: Sequence[str], hashed: Callable[[str], Hashes]
-) -> bool:
-    """Return whether one column of few values decides all others, so that no row can be near another."""
-    distinct = len(np.unique(train))
-    if distinct >= _DISTINCT * len(train):
-        return False
-    return any(len(np.unique(hashed(name)[positions])) == distinct for name in compared)
+def _decided(rows: Hashes, columns: Iterable[Hashes]) -> bool:
+    """Return whether one column tells nearly every row from every other that is not its twin."""
+    distinct = len(np.unique(rows))
+    return any(len(np.unique(own)) >= _DECIDED * distinct for own in columns)
 
 
 def _identifies(column: pd.Series) -> bool:

@@ -41,6 +41,8 @@ class DatasetDeclaration:
     drop: Sequence[str]
     task: str | None
     positive: Any
+    leaks: str
+    """"warn", "error" or "off"."""
 
     @property
     def path(self) -> Path:

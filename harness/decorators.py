@@ -49,6 +49,7 @@ def dataset(
     drop: Sequence[str] = (),
     task: str | None = None,
     positive: Any = None,
+    leaks: str = "warn",
 ) -> Callable[[Function], Any]:
     """Make the decorated loader a session fixture of type `harness.Dataset`.
 
@@ -67,6 +68,9 @@ def dataset(
     drop: columns that no model may see (leaks, ids).
     task: "binary", "multiclass" or "regression"; None: decided from the target.
     positive: label of the positive class (binary); None: the last in sorted order.
+    leaks: what follows from rows that stand in two splits, columns that predict the target almost
+        alone (ROC AUC or R² of 0.99), and groups or times that overlap (`harness.data.leaks`).
+        "warn": the summary tells them; "error": the contract is broken; "off": nobody looks.
 
     Options that contradict each other, and rows that cannot be split so, fail the item
     `contract[NAME]` with a `DeclarationError` or `DataError` that names the remedy.
@@ -94,6 +98,7 @@ def dataset(
             drop=drop,
             task=task,
             positive=positive,
+            leaks=leaks,
         )
 
         def prepared(_harness: Any) -> Any:

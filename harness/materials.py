@@ -79,6 +79,7 @@ class Materials:
         content = digest_frame(frame, declaration.name)
         verdict = self._judge(declaration, frame, content)
         prepared = prepare(declaration, frame, self._store, content)
+        leaks = self._leaks(declaration, frame, prepared)
         self._prepared[declaration.name] = prepared
         return ContractRecord(
             node_id="",
@@ -92,6 +93,7 @@ class Materials:
             columns={**prepared.columns, prepared.target: prepared.target_dtype},
             target=prepared.target,
             violations=tuple(v.text for v in verdict.violations) if verdict else (),
+            leaks=leaks,
             seconds=time.perf_counter() - started,
         )
 
@@ -109,6 +111,17 @@ class Materials:
             text = render(verdict, dataset=declaration.name, examples=self._examples)
             raise BrokenContractError(text, tuple(violation.text for violation in verdict.violations))
         return verdict
+
+    def _leaks(self, declaration: DatasetDeclaration, frame: Any, prepared: Prepared) -> tuple[str, ...]:
+        if declaration.leaks == "off":
+            return ()
+        from harness.data.leaks import leaks, refusal  # trials have no use for it
+
+        found = leaks(frame, declaration, digest=prepared.digest, store=self._store)
+        if found and declaration.leaks == "error":
+            text = refusal(found, dataset=declaration.name)
+            raise BrokenContractError(text, tuple(f"leak: {leak.text}" for leak in found))
+        return tuple(leak.text for leak in found)
 
     @property
     def prepared(self) -> Mapping[str, Prepared]:

@@ -96,6 +96,10 @@ def _contracts(contracts: Sequence[ContractRecord]) -> Iterator[Line]:
             yield from _wrapped(violation, "  ", 6, _RED if broken else _YELLOW)
         if len(record.violations) > _SHOWN:
             yield Line(f"  … and {len(record.violations) - _SHOWN} more", _RED if broken else _YELLOW)
+        for leak in record.leaks[:_SHOWN]:
+            yield from _wrapped(f"leak: {leak}", "  ", 6, _YELLOW, keep=True)
+        if len(record.leaks) > _SHOWN:
+            yield Line(f"  … and {len(record.leaks) - _SHOWN} more leaks", _YELLOW)
 
 
 def _experiments(

@@ -108,6 +108,8 @@ def _data(contract: ContractRecord | None) -> dict[str, str]:
     if contract is None:
         return {}
     tags = {"harness.dataset": contract.dataset, "harness.contract": contract.verdict}
+    if contract.leaks:
+        tags["harness.leaks"] = str(len(contract.leaks))
     return {**tags, "harness.data_digest": contract.digest} if contract.digest else tags
 
 

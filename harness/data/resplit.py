@@ -108,22 +108,27 @@ def splits(
     """
     n = len(target)
     if how["group"] is not None:
-        taken = _by_group(frame[how["group"]], validation, how, repeat, name)
+        taken = _by_group(frame[str(how["group"])], validation, how, repeat, name=name)
     elif how["time"]:
         return _by_time([frame[column] for column in how["time"]], repeat, name)
     elif how["key"]:
         taken = _by_key([frame[column] for column in how["key"]], how, repeat)
     else:
-        taken = _by_chance(_strata(frame, target, how), n, validation, how, repeat, name)
+        strata = _strata(frame, target, how)
+        taken = (
+            _fold(strata, n, how, repeat, name=name)
+            if repeat.fold
+            else _draw(strata, n, validation, how, repeat)
+        )
     held = np.zeros(n, dtype=bool)
     held[taken] = True
     pair = np.flatnonzero(~held).astype(np.int64), np.flatnonzero(held).astype(np.int64)
     for part, rows in zip(("train", "validation"), pair, strict=True):
         if not len(rows):
             raise DataError(
-                f"{repeat} of data set {name!r} has no {part} row: the hash of key={how['key']!r} puts none "
+                f"data set {name!r} has no {part} row in {repeat}: the hash of key={how['key']!r} puts none "
                 f"of {counted(n, 'row')} there",
-                "load more rows, or ask for fewer",
+                f"load more rows, or ask for {'fewer folds' if repeat.fold else 'other repeats'}",
             )
     return pair
 
@@ -137,21 +142,25 @@ def _strata(frame: pd.DataFrame, target: NDArray[Any], how: Manner) -> NDArray[n
     by = how["stratify"]
     if by is None:
         return None
-    values = pd.Series(target) if by == how["target"] else frame[by]
+    values: pd.Series = pd.Series(target) if by == how["target"] else frame[str(by)]
     strata, levels = encode(values)
     return np.where(strata < 0, len(levels), strata)  # nulls are a stratum of their own
 
 
-def _by_chance(
-    strata: NDArray[np.int64] | None, n: int, validation: int, how: Manner, repeat: Repeat, name: str
+def _draw(
+    strata: NDArray[np.int64] | None, n: int, validation: int, how: Manner, repeat: Repeat
 ) -> NDArray[np.int64]:
-    rows = np.arange(n, dtype=np.int64)
+    _, taken = model_selection.train_test_split(
+        np.arange(n), test_size=validation, random_state=_state(how, repeat), stratify=strata
+    )
+    return np.asarray(taken, dtype=np.int64)
+
+
+def _fold(
+    strata: NDArray[np.int64] | None, n: int, how: Manner, repeat: Repeat, *, name: str
+) -> NDArray[np.int64]:
+    rows = np.arange(n)
     state = _state(how, repeat)
-    if not repeat.fold:
-        _, taken = model_selection.train_test_split(
-            rows, test_size=validation, random_state=state, stratify=strata
-        )
-        return np.asarray(taken, dtype=np.int64)
     if n < repeat.total:
         raise _too_few(name, counted(n, "training and validation row"), repeat, n)
     if strata is None:
@@ -167,7 +176,7 @@ def _by_chance(
 
 
 def _by_group(
-    values: pd.Series, validation: int, how: Manner, repeat: Repeat, name: str
+    values: pd.Series, validation: int, how: Manner, repeat: Repeat, *, name: str
 ) -> NDArray[np.int64]:
     groups, labels = encode(values)
     rows = np.arange(len(groups), dtype=np.int64)

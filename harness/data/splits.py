@@ -60,7 +60,8 @@ def write(
                 for split in splits:
                     at = places[split]
                     path = _file(draft, split)
-                    table.write(path, Rows(at, target[at], with_levels(columns.iloc[at], known[split])), kinds)
+                    frame = with_levels(columns.iloc[at], known[split])
+                    table.write(path, Rows(at, target[at], frame), kinds)
                     digests[split] = _file_digest(path)
                 meta = {
                     "partition": token,

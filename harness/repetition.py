@@ -31,6 +31,7 @@ class Repetition:
         own = parameters(item)
         self._given = [name for name, value in own.items() if item.funcargs.get(name) is value]
         self._params = copied(own)  # from before the function could change them
+        stage.expect(len(repeats))
 
     @classmethod
     def of(cls, stage: Stage, item: pytest.Function) -> Repetition | None:

@@ -23,7 +23,7 @@ from harness.declarations import (
 from harness.errors import DeclarationError
 from harness.materials import BlockedError, Materials
 from harness.models.pickling import Dumper
-from harness.models.structures import Structures
+from harness.models.structures import SIZE, Structures
 from harness.models.threads import Threads
 from harness.pruning import Bar
 from harness.recorder import own_parameters, parameters, trial_record
@@ -103,6 +103,10 @@ class Stage:
             threads=self._threads,
             structures=self._structures,
         )
+
+    def expect(self, repeats: int) -> None:
+        """Make ready for so many repeats of a trial."""
+        self._structures.widen(SIZE + repeats)
 
     def repeated(self, data: Dataset, repeat: Repeat) -> Dataset:
         """Return what a data set or features are in a repeat; skip the item if they failed there before."""

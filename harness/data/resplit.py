@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from harness.data.consistency import names, shares
 from harness.data.keys import hashes
 from harness.data.labels import counted, encode
-from harness.declarations import DatasetDeclaration
-from harness.errors import DataError
+from harness.declarations import DatasetDeclaration, ExperimentDeclaration
+from harness.errors import DataError, DeclarationError
 from harness.scikit import model_selection
 
-__all__ = ["Manner", "Pair", "Repeat", "columns", "manner", "rounds", "splits"]
+__all__ = ["Manner", "Pair", "Repeat", "check", "columns", "manner", "rounds", "splits"]
 __tracebackhide__ = True
 
 Pair = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -58,6 +58,25 @@ def rounds(repeats: int, folds: int | None) -> tuple[Repeat, ...]:
     if folds is not None:
         return tuple(Repeat(number, folds, fold=True) for number in range(1, folds + 1))
     return tuple(Repeat(number, repeats) for number in range(2, repeats + 1))
+
+
+def check(place: str, stated: ExperimentDeclaration, datasets: Sequence[DatasetDeclaration]) -> None:
+    """Raise DeclarationError if an experiment's data cannot be divided again as it wants; name its `place`.
+
+    datasets: all that it asks for.
+    """
+    if stated.folds is not None and not datasets:
+        raise DeclarationError(
+            f"{place}: @experiment(folds={stated.folds}) above an experiment without data",
+            f"write repeats={stated.folds} to run it {stated.folds} times, or let it ask for a data set",
+        )
+    for declaration in datasets:
+        if stated.repeats > 1 and declaration.time is not None:
+            raise DeclarationError(
+                f"{place}: @experiment(repeats={stated.repeats}), and data set {declaration.name!r} has "
+                f"time={declaration.time!r}: rows in the order of time are divided in one way only",
+                f"write folds={stated.repeats} for expanding windows",
+            )
 
 
 def manner(declaration: DatasetDeclaration, task: str) -> dict[str, Any]:

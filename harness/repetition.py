@@ -61,6 +61,7 @@ class Repetition:
         finally:
             self._item.stash[_AGAIN] = False
             self._item.funcargs.update(before)
+            self._stage.materials.release()
         return {"repeats": found if folds else [first, *found], "folds": folds}
 
     def _one(self, repeat: Repeat, before: Mapping[str, Any]) -> dict[str, float]:

@@ -316,9 +316,11 @@ class Trial:
             getattr(self.validation, wanted.name)  # raises where it cannot be
         else:
             given = sorted(self._logged) or "nothing"
+            again = "fixtures are not set up again: " if self._bench.repeat else ""
             raise ScoreError(
                 f"the trial gave no score for its objective {wanted.name!r}; it logged {given}",
-                f"call trial.fit(estimator, data), trial.use(model, data) or trial.log({wanted.name}=…)",
+                f"{again}call trial.fit(estimator, data), trial.use(model, data) or "
+                f"trial.log({wanted.name}=…){' in the experiment itself' if again else ''}",
             )
 
     def _pickled(self, model: Model) -> bytes:

@@ -100,7 +100,7 @@ def _failing() -> Iterator[None]:
         problem = str(error)
     if problem is not None:
         __tracebackhide__ = False  # where every frame is hidden, pytest adds a line about that
-        pytest.fail(problem, pytrace=False)
+        raise pytest.fail.Exception(problem, pytrace=False) from None
 
 
 @contextmanager

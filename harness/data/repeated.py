@@ -73,7 +73,7 @@ def repeated(prepared: Prepared, stored: Callable[[str], Rows], repeat: Repeat) 
         columns=list(prepared.columns),
         digest=repeat.digest(prepared.digest),
         sizes={**prepared.rows, **{split: len(found) for split, found in at.items()}},
-        seal=Shut(str(repeat)),
+        seal=Shut(repeat.key),
         load=load,
         rows=rows,
     )

@@ -30,7 +30,7 @@ class Shut(Seal):
     """The seal of a repeat: nobody sees test rows through it, no gate either."""
 
     def __init__(self, repeat: str) -> None:
-        """Repeat: what the text calls it, such as "fold 2 of 5"."""
+        """Repeat: what the text calls it, such as "repeat 2" or "fold 2 of 5"."""
         super().__init__()
         self._repeat = repeat
 

@@ -17,10 +17,10 @@ __tracebackhide__ = True
 class Artifacts:
     """The files of one trial.
 
-    run: folder of the run; folder: of this trial, relative to the run's.
+    run: folder of the run; folder: of this trial, relative to the run's, None to keep no file.
     """
 
-    def __init__(self, run: Path, folder: str) -> None:
+    def __init__(self, run: Path, folder: str | None) -> None:
         self._run = run
         self._folder = folder
         self.files: dict[str, str] = {}
@@ -31,6 +31,8 @@ class Artifacts:
 
         Raises HarnessError if it has none, or if `name` is none.
         """
+        if self._folder is None:
+            return
         writers = ["savefig", "write_image", "save"]
         if name.endswith((".html", ".htm")):
             writers.insert(0, "write_html")
@@ -46,6 +48,8 @@ class Artifacts:
 
     def copy(self, path: str | Path, name: str | None = None) -> None:
         """Copy a file, under its own name if there is no other; raise HarnessError if it is not there."""
+        if self._folder is None:
+            return
         source = Path(path)
         if not source.is_file():
             raise HarnessError(f"trial.log_artifact({str(path)!r}): there is no such file", "write it first")
@@ -71,7 +75,7 @@ class Artifacts:
             ) from None
 
     def _made(self) -> Path:
-        folder = self._run / self._folder
+        folder = self._run / (self._folder or "")
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

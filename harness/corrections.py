@@ -25,7 +25,8 @@ def correct(
     data: that the trials were fitted on; folder: of the run, has the predictions they kept; seed: of the
     resamples, see `scoring.correction.corrected`.
 
-    Raises ResultError where that does not hold: for pruned trials, a logged objective, other data.
+    Raises ResultError where that does not hold: for pruned trials, repeats or folds, a logged objective,
+    other data.
     """
     found = best(records)
     finished = sorted((record for record in records if record.finished), key=lambda record: record.index)
@@ -38,6 +39,11 @@ def correct(
             f"{what}: {pruned} of its trials were pruned for their validation scores, and what they would "
             "have predicted is not known",
             "search without prune=True, or judge by .best.test",
+        )
+    if found.repeats:
+        raise ResultError(
+            f"{what}: it was chosen on the mean of {len(found.repeats)} divisions of the rows, which overlap",
+            "judge by .best.test",
         )
     metric = metrics.get(found.objective)
     if metric is None or any(found.objective in record.logged for record in finished):

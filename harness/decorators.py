@@ -224,20 +224,34 @@ def experiment(
     *,
     maximize: str | None = None,
     minimize: str | None = None,
+    repeats: int = 1,
+    folds: int | None = None,
 ) -> Any:
-    """State what the best trial of an experiment is.
+    """State what the best trial of an experiment is, and on how many divisions of the rows it is tried.
 
     maximize, minimize: name of a validation score, of a `@metric`, or of a value given to
         `trial.log`. Default: highest `roc_auc` (binary), highest `accuracy` (multiclass), lowest
         `rmse` (regression); none for an experiment without data.
+    repeats: K fits a trial: on the declared split, then on K - 1 others of the same training and
+        validation rows, divided in the manner of the data set (`harness.data.resplit`).
+    folds: K fits a trial besides that on the declared split: K-fold cross-validation of the training
+        and validation rows; of data with `time=` expanding windows.
+
+    With either, trials are compared by the mean of the objective over the repeats (the declared split is
+    the first of them) or the folds (it is none of them). The test rows stay what they are. The trial is
+    one item still: when its function has returned, it is called again for each repeat, with new
+    generators' seeds, with data sets and features made of the repeat's rows, with a `trial` and
+    parameters of its own; other fixtures are not set up again. What fails in one repeat fails the trial.
+    Of repeats the validation scores and the objective are kept: no model, predictions, curves or
+    artifacts. `.best.model` is that of the declared split, and it alone meets the test rows.
 
     An unknown name, both at once, or a direction against the metric's own is an error of that
-    experiment at collection.
+    experiment at collection; so are `repeats` with `folds` and numbers that are none.
     """
 
     def decorate(function: Function) -> Function:
         function = _needs_function(function, "experiment(…)")
-        record = ExperimentDeclaration(maximize=maximize, minimize=minimize)
+        record = ExperimentDeclaration(maximize=maximize, minimize=minimize, repeats=repeats, folds=folds)
         attach(function, ExperimentDeclaration, record)
         return function
 

@@ -99,6 +99,24 @@ class TrialResult:
         """Wall time of the fit in seconds; None for a model trained by hand."""
         return self._record.fit_seconds
 
+    @property
+    def repeats(self) -> pd.DataFrame:
+        """Validation scores of each repeat or fold, one row each, numbered from 1.
+
+        Repeat 1 is the declared split, which is none of the folds. A logged objective is a column, too.
+        Raises ResultError for a trial without any.
+        """
+        record = self._record
+        if not record.repeats:
+            raise ResultError(
+                f"{self._label}({_text(self._params)}) has no repeats",
+                "write @experiment(repeats=5) or @experiment(folds=5) above the experiment"
+                if record.finished
+                else f"it {record.outcome}: judge finished trials",
+            )
+        numbers = pd.RangeIndex(1, len(record.repeats) + 1, name="fold" if record.folds else "repeat")
+        return pd.DataFrame(list(record.repeats), index=numbers)
+
     # Not functools.cached_property: its frames would stand in the traceback of a failing gate.
 
     @property
@@ -267,6 +285,8 @@ class ExperimentResult:
     def best(self) -> BestTrial:
         """The finished trial with the best validation score of the objective; ties go to the first.
 
+        With `repeats=` or `folds=` it is the best mean; its model and scores are of the declared split.
+
         Raises ResultError if no trial finished or the experiment has no objective.
         """
         if self._best is None:
@@ -308,7 +328,8 @@ class ExperimentResult:
         """One row a trial: its id, parameters, outcome, validation scores, logged values and seconds.
 
         A column is called as in the experiment; of two with one name the later has a prefix,
-        `param_`, `validation_` or `logged_`.
+        `param_`, `validation_` or `logged_`. With repeats or folds, scores are of the declared split, and
+        `mean_NAME` and `std_NAME` are of the objective over the repeats.
         """
         return pd.DataFrame([self._row(record) for record in self._records])
 
@@ -322,4 +343,6 @@ class ExperimentResult:
         }
         for prefix, values in parts.items():
             row |= {prefix + name if name in row else name: value for name, value in values.items()}
+        if record.repeats and record.value is not None:
+            row |= {f"mean_{record.objective}": record.value, f"std_{record.objective}": record.spread}
         return row

@@ -108,14 +108,20 @@ PARAMS = pytest.StashKey[dict[str, Any]]()
 def own_parameters(item: pytest.Item) -> None:
     """Give an item copies of its parameters: what it does to them is not another trial's business."""
     item.stash[PARAMS] = _plain_parameters(item)
-    own = parameters(item)
-    for name, value in own.items():
-        with contextlib.suppress(Exception):  # copying runs code of the value's class
-            own[name] = copy.deepcopy(value)
+    own = copied(parameters(item))
     if own:
         item.callspec.params.update(own)  # type: ignore[attr-defined]  # read when fixtures are set up
     if VALUES in item.stash:
         item.stash[VALUES] = own
+
+
+def copied(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return copies of parameters, as far as they can be copied."""
+    own = dict(params)
+    for name, value in own.items():
+        with contextlib.suppress(Exception):  # copying runs code of the value's class
+            own[name] = copy.deepcopy(value)
+    return own
 
 
 def trial_record(item: pytest.Item, report: pytest.TestReport, known: Mapping[str, Any]) -> TrialRecord:

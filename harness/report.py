@@ -155,6 +155,7 @@ def _objective(records: Sequence[TrialRecord]) -> str:
 
 def _best(found: TrialRecord) -> Iterator[Line]:
     yield from _listed("best", [f"{name}={value}" for name, value in found.params.items()])
+    yield from _repeats(found)
     scores = found.scores.get("validation", {})
     for title, values in (("validation", scores), ("logged", found.logged)):
         others = {name: value for name, value in values.items() if name != found.objective}
@@ -170,6 +171,18 @@ def _chosen(found: TrialRecord, kept: BestRecord | None, trials: int) -> Iterato
         yield from _wrapped(kept.uncorrected, "  ", 4, _YELLOW)
     if found.stopped_early:
         yield from _wrapped(STOPPED_EARLY, "  validation: ", 4, {})
+
+
+def _repeats(found: TrialRecord) -> Iterator[Line]:
+    """Yield the mean over repeats or folds with its spread, and the value on the declared split."""
+    value, spread, declared = found.value, found.spread, found.declared
+    if value is None or spread is None:
+        return
+    text = f"mean of {len(found.repeats)} {'folds' if found.folds else 'repeats'} {number(value)}"
+    text += f" ± {number(spread)}"
+    if declared is not None:
+        text += f" ({number(declared)} on the declared split)"
+    yield from _wrapped(text, "  ", 4, {})
 
 
 def _unfinished(records: Sequence[TrialRecord]) -> Iterator[Line]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
@@ -122,6 +123,11 @@ class TrialRecord(JsonRecord):
     """Values given to `trial.log`."""
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Whole learning curves by name, one value an iteration."""
+    repeats: Sequence[Mapping[str, float]] = field(default_factory=list)
+    """Validation scores, and the objective if it was logged, of each repeat, the declared split first,
+    or of each fold; none if the trial ran on the declared split alone."""
+    folds: bool = False
+    """Whether `repeats` are folds; the declared split is none of them."""
     watched: str | None = None
     """Name of the curve that pruning compares; None if the trial was not watched."""
     watched_greater_is_better: bool = False
@@ -156,11 +162,36 @@ class TrialRecord(JsonRecord):
 
     @property
     def value(self) -> float | None:
-        """The objective's value, as logged or else on the validation rows; None without one."""
+        """The objective's value, its mean over the repeats if there are any; None without one."""
+        values = self.repeated
+        return math.fsum(values) / len(values) if values else self.declared
+
+    @property
+    def declared(self) -> float | None:
+        """The objective's value on the declared split, as logged or else on the validation rows."""
         if self.objective is None:
             return None
         score = self.scores.get("validation", {}).get(self.objective)
         return self.logged.get(self.objective, score)
+
+    @property
+    def repeated(self) -> list[float]:
+        """The objective's value in each repeat or fold."""
+        name = self.objective
+        return [] if name is None else [found[name] for found in self.repeats if name in found]
+
+    @property
+    def spread(self) -> float | None:
+        """Sample standard deviation of the objective over the repeats or folds; None without any."""
+        return deviation(self.repeated)
+
+
+def deviation(values: Sequence[float]) -> float | None:
+    """Return the sample standard deviation (n - 1 in the denominator); None of fewer than two values."""
+    if len(values) < 2:
+        return None
+    mean = math.fsum(values) / len(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
 Sign = Literal[">=", ">", "<=", "<"]

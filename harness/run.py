@@ -16,6 +16,7 @@ from harness.catalogue import Catalogue
 from harness.collection import DATASET, experiment_name, role
 from harness.corrections import correct
 from harness.data.dataset import Dataset
+from harness.data.resplit import check as check_repeats
 from harness.declarations import DatasetDeclaration, FeaturesDeclaration
 from harness.errors import HarnessError, ResultError
 from harness.findings import Findings
@@ -112,6 +113,8 @@ class Run:
 
     def _refuse_objectives(self) -> None:
         for name, items in self.experiments.items():
+            known = [self.catalogue.dataset(data) for data in self.stage.datasets_of(items[0])]
+            check_repeats(f"{items[0].path.name}::{name}", objective_of(items[0]), [d for d in known if d])
             function = getattr(items[0], "function", None)
             if function is not None:
                 check(

@@ -182,6 +182,22 @@ def test_an_experiment_without_data_shows_what_it_logged():
     ]
 
 
+@pytest.mark.parametrize(
+    ("folds", "line"),
+    [
+        (False, "  mean of 2 repeats 0.7500 ± 0.0707 (0.9000 on the declared split)"),
+        (True, "  mean of 2 folds 0.7500 ± 0.0707 (0.9000 on the declared split)"),
+    ],
+)
+def test_of_repeats_the_mean_is_shown_and_how_far_they_lie_apart(folds, line):
+    rows = [{"roc_auc": 0.7, "f1": 0.1}, {"roc_auc": 0.8, "f1": 0.2}]
+    assert text(trials=[trial(0, repeats=rows, folds=folds)]).splitlines()[1:4] == [
+        "experiment_a       1  roc_auc    0.7500",
+        "  best: depth=0",
+        line,
+    ]
+
+
 def test_an_experiment_without_objective_says_so():
     report = text(trials=[trial(0, value=None, objective=None, logged={"seconds": 3.5})])
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.data.resplit import Repeat
 from harness.data.seal import Seal
 from harness.errors import FeaturesError, LeakageError
 
@@ -61,6 +62,7 @@ class Dataset:
         rows: Callable[[str], pd.DataFrame],
         group: str | None = None,
         content: str = "",
+        resplit: Callable[[Repeat], Dataset] | None = None,
     ) -> None:
         self.name = name
         self.task = task
@@ -79,6 +81,7 @@ class Dataset:
         self._seal = seal
         self._load = load
         self._rows = rows
+        self._resplit = resplit
         self._splits: dict[str, Split] = {}
         self._features: tuple[str, ...] = ()
         self._raw: Dataset | None = None
@@ -133,6 +136,18 @@ class Dataset:
         features: name of the features function that will hold the view, for the LeakageError.
         """
         return self._seen_by(features)
+
+    def resplit(self, repeat: Repeat) -> Dataset:
+        """Return the raw data set with its training and validation rows divided once more.
+
+        Its test rows stay sealed, in gates too. Raises DataError where the rows cannot be divided so.
+        """
+        assert self._resplit is not None
+        return self._resplit(repeat)
+
+    def release(self) -> None:
+        """Let go of rows that were read; they are read again when they are asked for."""
+        self._splits.clear()
 
     def derive(
         self,

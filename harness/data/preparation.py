@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from harness.data.dataset import Dataset, Seal, Split
 from harness.data.labels import quote
 from harness.data.loaded import examine, feature_columns, needs_frame, weights
 from harness.data.partition import Partition, divide, shares
+from harness.data.repeated import repeated
+from harness.data.resplit import manner
 from harness.data.table import Rows
 from harness.data.target import Target, read_target
 from harness.declarations import DatasetDeclaration
@@ -51,8 +53,8 @@ class Prepared(JsonRecord):
     """Of the loaded rows, how they are split and what models see of them; names the folders."""
     content: str
     """Of the loaded rows alone, as `digest_frame` gives it."""
-    group: str | None = None
-    """Column whose equal values never stand in two splits."""
+    manner: Mapping[str, Any] = field(default_factory=dict)
+    """How the rows are divided, see `resplit.manner`."""
 
 
 def digest_frame(frame: Any, name: str = "") -> str:
@@ -94,7 +96,7 @@ def prepare(
         rows={split: len(positions) for split, positions in partition.items()},
         digest=digest,
         content=content,
-        group=declaration.group,
+        manner=manner(declaration, target.task),
     )
     columns = frame.drop(columns=declaration.target)
     record = prepared.to_json()
@@ -159,13 +161,17 @@ def open_dataset(prepared: Prepared, store: Store, seal: Seal) -> Dataset:
     `.train` and the others raise StoreError for a file that is missing or damaged.
     """
     opened: dict[str, Rows] = {}
+    conformed: dict[str, Rows] = {}
 
-    def rows(split: str) -> Rows:
+    def stored(split: str) -> Rows:
         if split not in opened:
             opened[split] = splits.read(store, prepared.digest, split, prepared.rows[split], prepared.name)
-            if split == "test":
-                opened[split] = splits.conform(opened[split], rows("train").frame)
         return opened[split]
+
+    def rows(split: str) -> Rows:
+        if split not in conformed:
+            conformed[split] = splits.conform(stored(split), stored("train").frame)
+        return conformed[split]
 
     def load(split: str) -> Split:
         positions, values, frame = rows(split)
@@ -183,6 +189,7 @@ def open_dataset(prepared: Prepared, store: Store, seal: Seal) -> Dataset:
         seal=seal,
         load=load,
         rows=lambda split: rows(split).frame,
-        group=prepared.group,
+        group=prepared.manner.get("group"),
         content=prepared.content,
+        resplit=lambda repeat: repeated(prepared, stored, repeat),
     )

@@ -86,6 +86,9 @@ def _reached(winner: TrialRecord, best: BestRecord) -> str:
     if name is None or winner.value is None:
         return ""
     parts = [f"{_plain(name, _VALUE)} {_number(winner.value)}"]
+    if winner.spread is not None:
+        of = "folds" if winner.folds else "repeats"
+        parts[0] += f" ± {_number(winner.spread)} over {len(winner.repeats)} {of}"
     if name in winner.scores.get("validation", {}):
         parts[0] += " on validation"
         parts += [] if best.corrected is None else [f"{_number(best.corrected)} corrected for the choice"]

@@ -23,6 +23,7 @@ def of_experiment(run: RunRecord, group: Group, outcome: str, objective: Mapping
     if winner is not None:
         tags["best.trial"] = winner.id or winner.experiment
         tags["best.params"] = shorten(json.dumps(winner.params, default=repr), _PARAMS)
+        tags |= _repeats(winner)
     for gate in group.gates:
         (key,) = rename({gate.name: None}, taken=[*tags]).values()
         tags[key] = gate.outcome
@@ -59,11 +60,17 @@ def of_trial(
         tags["harness.data_digest"] = trial.data_digest
     if trial.reused_from:
         tags["harness.reused_from"] = trial.reused_from
+    tags |= _repeats(trial)
     tags |= trial.origin
     tags |= {"harness.experiment": trial.experiment, "harness.trial": str(trial.index)}
     tags |= _machinery(run, "trial", trial.node_id)
     note = notes.of_trial(trial)
     return {**tags, NOTE: note} if note else tags
+
+
+def _repeats(trial: TrialRecord) -> dict[str, str]:
+    kind = "harness.folds" if trial.folds else "harness.repeats"
+    return {kind: str(len(trial.repeats))} if trial.repeats else {}
 
 
 class Objectives:

@@ -39,6 +39,8 @@ class Settings:
     """Of intervals, two-sided."""
     gate_policy: str
     """What a gate without a mark of its own asks of its comparisons: one of POLICIES."""
+    summary: Path | None
+    """File that a page about the run is written to."""
 
     @classmethod
     def of(cls, config: pytest.Config) -> Settings:
@@ -59,6 +61,7 @@ class Settings:
             tracking=config.getoption("tracking"),
             confidence=_confidence(config),
             gate_policy=_policy(config),
+            summary=_summary(config),
         )
 
 
@@ -139,6 +142,12 @@ def declare(parser: pytest.Parser) -> None:
         default=None,
         help="what gates ask of scores they compare: that the value holds (point), or that it is proven",
     )
+    group.addoption(
+        "--summary",
+        default=None,
+        metavar="FILE",
+        help="write a page of Markdown about the run; GitHub Actions gets one in any case",
+    )
     parser.addini("gate_policy", "point or proven, as --gate-policy", default="point")
     parser.addini("confidence", "of the intervals of scores, two-sided", default="0.95")
     parser.addini(
@@ -212,6 +221,17 @@ def _policy(config: pytest.Config) -> str:
     if policy not in POLICIES:
         raise pytest.UsageError(f"gate_policy = {policy!r} is neither of {' and '.join(POLICIES)}")
     return policy
+
+
+def _summary(config: pytest.Config) -> Path | None:
+    given = config.getoption("summary")
+    if given is None:
+        return None
+    file: Path = config.invocation_params.dir / given
+    if not file.parent.is_dir() or file.is_dir():
+        wrong = f"{file} is a folder" if file.is_dir() else f"there is no folder {file.parent}"
+        raise pytest.UsageError(f"--summary={given}: {wrong}; name a file in one, such as summary.md")
+    return file
 
 
 def _threads(text: str) -> int:

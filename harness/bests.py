@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.data.dataset import Dataset
+from harness.models import imprint
+from harness.models.predictions import Predictions
 from harness.results import BestRecord, TrialRecord
 from harness.scoring.baseline import baseline
 from harness.scoring.metrics import Metric
@@ -48,7 +50,15 @@ def measured(
         baseline={} if data is None else defined(baseline(data, metrics), metrics),
         test=dict(test),
         example=None if data is None else _example(data, folder),
+        model_digest=model_digest(record, folder),
     )
+
+
+def model_digest(record: TrialRecord, folder: Path) -> str | None:
+    """Return the digest of a trial's model, see `imprint`; None without one. folder: of the run."""
+    if "predictions" not in record.files:
+        return None
+    return imprint.digest(record, Predictions.load(folder / record.files["predictions"]))
 
 
 def defined(scores: Scores, metrics: Mapping[str, Metric]) -> dict[str, float]:

@@ -132,7 +132,7 @@ class Conductor:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if self._execution is None:
             return
-        from harness.report import Line, lines
+        from harness.report import Line, lines, unsealed
 
         run = self._execution.run
         if self._execution.tracker is not None:
@@ -153,6 +153,13 @@ class Conductor:
             run.findings.bests,
             list(run.findings.gates.values()),
             {name: len(items) for name, items in run.experiments.items()},
+        )
+        self._summary += unsealed(
+            run.openings.counts,
+            file=self.settings.ledger.name,
+            bound=self.settings.ledger_bound,
+            problem=run.openings.problem,
+            unreadable=run.openings.unreadable,
         )
         if closing:
             self._summary += [Line(""), *closing]

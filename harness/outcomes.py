@@ -174,6 +174,21 @@ class BestTrial(TrialResult):
         return self._known["test"]
 
     @property
+    def node_id(self) -> str:
+        """Node id of the trial."""
+        return self._record.node_id
+
+    @property
+    def experiment(self) -> str:
+        """Name of the trial's experiment."""
+        return self._record.experiment
+
+    @property
+    def dataset(self) -> str | None:
+        """Name of the data set that the trial used."""
+        return self._record.dataset
+
+    @property
     def tested(self) -> Scores | None:
         """Scores on the test rows if a gate has opened them, else None."""
         return self._known.get("test")

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.bests import best
+from harness.openings import Count
 from harness.results import BestRecord, ContractRecord, GateRecord, TrialRecord
+from harness.wording import counted
 
 if TYPE_CHECKING:
     from harness.tracking import Delivery
@@ -56,6 +58,41 @@ def lines(
         if shown:
             shown.append(Line(""))
         shown.extend(part)
+    return shown
+
+
+def unsealed(
+    counts: Sequence[Count],
+    *,
+    file: str,
+    bound: int,
+    problem: str | None = None,
+    unreadable: Sequence[int] = (),
+) -> list[Line]:
+    """Return for how many models test rows were opened, and what is wrong with that.
+
+    file: name of the ledger; bound: number of models above which scores are no longer honest, 0: none;
+    problem: why the ledger lacks something; unreadable: numbers of its lines that hold no opening.
+    """
+    shown: list[Line] = []
+    for count in counts:
+        models = counted(count.models, "model") + (" and by a gate without one" if count.by_hand else "")
+        if bound and count.models > bound:
+            text = (
+                f"the test rows of {count.dataset} were opened for {models} ({file}): their scores are no "
+                "longer honest; draw a new test split"
+            )
+            shown += _wrapped(text, "", 2, _YELLOW, keep=True)
+        else:
+            text = f"test rows of {count.dataset} opened for {models} ({file})"
+            shown += _wrapped(text, "", 2, {}, keep=True)
+    if counts and unreadable:
+        some = ", ".join(map(str, unreadable[:_SHOWN])) + (", …" if len(unreadable) > _SHOWN else "")
+        lines = counted(len(unreadable), "line")
+        text = f"{file}: {lines} cannot be read ({some}), and whatever they tell is not counted"
+        shown += _wrapped(text, "", 2, _YELLOW, keep=True)
+    if problem is not None:
+        shown += _wrapped(problem, "", 2, _YELLOW, keep=True)
     return shown
 
 

@@ -182,6 +182,12 @@ class BestRecord(JsonRecord):
     """Test scores, if a gate opened the test rows."""
     example: str | None = None
     """Path within the run's folder of a JSON file with raw input rows (orient="split")."""
+    model_digest: str | None = None
+    """Of what its model says; None without a model."""
+    test_rows: str | None = None
+    """Digest of the test rows, if a gate opened them for it."""
+    openings: int | None = None
+    """For how many models those rows have been opened so far."""
 
 
 Record = ContractRecord | TrialRecord | GateRecord | BestRecord

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 
 import harness
-from harness.bests import best, defined, measured
+from harness.bests import best, defined, measured, model_digest
 from harness.catalogue import Catalogue
 from harness.collection import DATASET, experiment_name, role
 from harness.data.dataset import Dataset
 from harness.declarations import DatasetDeclaration, FeaturesDeclaration
 from harness.errors import HarnessError, ResultError
 from harness.findings import Findings
+from harness.ledger import BY_HAND
 from harness.materials import BrokenContractError, Materials
 from harness.models.shelf import FEATURES
 from harness.objectives import check
+from harness.openings import Look, Openings
 from harness.outcomes import Archive, ExperimentResult
 from harness.provenance import commit, project_name
 from harness.recorder import broken_contract, gate_record, parameters
@@ -79,7 +82,7 @@ class Run:
         self.metrics = {name: self.stage.metrics(i[0].path) for name, i in self.experiments.items()}
         self._refuse_objectives()
         store.open()  # now that nothing was refused
-        head, dirty = commit(settings.root)
+        head, dirty = commit(settings.root, besides=settings.ledger)
         self.folder = RunFolder.create(
             store,
             RunRecord(
@@ -93,6 +96,7 @@ class Run:
             ),
         )
         self.findings = Findings(self.folder)
+        self.openings = Openings(settings.ledger, guard=store.path("ledger.lock"), commit=head)
         self.params = {i.nodeid: parameters(i) for items in self.experiments.values() for i in items}
         """Hyperparameters of each trial, as they were before it could change them."""
         self._results: dict[str, ExperimentResult] = {}
@@ -217,7 +221,8 @@ class Run:
         """Return the record of a contract or a gate whose tear-down was reported."""
         if role(item) == "gate":
             self._measure(item)
-            opened = [d for d, gate in self.materials.seal.openings if gate == item.nodeid]
+            opened = sorted(d for d, gate in self.materials.seal.openings if gate == item.nodeid)
+            self.openings.enter(self._looks(item, opened))
             return gate_record(item, judged(self.catalogue, item), self._readings, opened)
         if CONTRACT in item.stash:
             return ContractRecord(**{**item.stash[CONTRACT].to_json(), "node_id": item.nodeid})
@@ -231,6 +236,25 @@ class Run:
             test = result.judged.tested if result and result.judged else None
             if test is not None and name not in self._tested:
                 self._tested[name] = defined(test, self.metrics[name])
+
+    def _looks(self, item: pytest.Item, opened: Sequence[str]) -> Iterator[Look]:
+        """Yield which models a gate held against the test rows that it opened.
+
+        A gate that took the rows themselves, and not the scores of a model on them, may have held any
+        model against them that it knows of; if it knows of none, it has still seen them.
+        """
+        known = [r.judged for name in judged(self.catalogue, item) if (r := self._results.get(name))]
+        models = [found for found in known if found is not None]
+        for dataset in opened:
+            of_it = [found for found in models if found.dataset == dataset]
+            held = [found for found in of_it if found.tested is not None] or of_it
+            digests = {self._digest_of(found.node_id): found.experiment for found in held}
+            rows = self.materials.prepared[dataset].test_rows
+            for digest, experiment in (digests or {BY_HAND: ""}).items():
+                yield Look(test_rows=rows, model=digest, dataset=dataset, experiment=experiment)
+
+    def _digest_of(self, node_id: str) -> str:
+        return model_digest(self.findings.trials[node_id], self.folder.path) or BY_HAND
 
     def evidence(self, item: pytest.Item) -> list[tuple[str, str]]:
         """Return what a failing gate shows besides its assertion: the best trials it judged."""
@@ -252,7 +276,12 @@ class Run:
                 named = found.dataset if exit != pytest.ExitCode.INTERRUPTED else None
                 data = self.stage.named(named) if named else None
                 test = self._tested.get(name, {})
-                self.findings.take(measured(found, data, self.metrics[name], test, self.folder.path))
+                record = measured(found, data, self.metrics[name], test, self.folder.path)
+                if test and found.dataset is not None:
+                    rows = self.materials.prepared[found.dataset].test_rows
+                    counted = self.openings.models(rows)
+                    record = replace(record, test_rows=rows, openings=counted)
+                self.findings.take(record)
         self.findings.close(exit)
         Store(self.folder.path).remove(FEATURES)
 

@@ -26,7 +26,7 @@ from harness.store import Store
 
 __tracebackhide__ = True
 
-_LAYOUT = 2
+_LAYOUT = 3
 """Of the files in the store; another number makes every entry anew."""
 
 
@@ -51,6 +51,8 @@ class Prepared(JsonRecord):
     """Of the loaded rows, how they are split and what models see of them; names the folders."""
     content: str
     """Of the loaded rows alone, as `digest_frame` gives it."""
+    test_rows: str = ""
+    """Digest of the test rows alone, as loaded: the same whatever the data set is called or drops."""
 
 
 def digest_frame(frame: Any, name: str = "") -> str:
@@ -92,11 +94,17 @@ def prepare(
         rows={split: len(positions) for split, positions in partition.items()},
         digest=digest,
         content=content,
+        test_rows=_rows_digest(frame.iloc[np.sort(partition.test)]),
     )
     columns = frame.drop(columns=declaration.target)
     record = prepared.to_json()
     splits.write(store, digest, record, columns=columns, target=target.values, partition=partition)
     return prepared
+
+
+def _rows_digest(rows: pd.DataFrame) -> str:
+    """Return the digest of some rows; levels that a category has in other rows do not count."""
+    return table.digest(rows.astype(dict.fromkeys(rows.select_dtypes("category"), object)))
 
 
 def _digest(content: str, declaration: DatasetDeclaration) -> str:

@@ -37,7 +37,7 @@ def plan(run: RunRecord, records: Records) -> Plan:
                 decides=objectives.of(trial, found.objective),
                 contract=group.contracts.get(trial.dataset or ""),
             )
-            entries.append(entry(measured=found, best=trial is winner))
+            entries.append(entry(measured=found, best=group.best if trial is winner else None))
             if trial is winner:
                 before.append(entry(measured=measures.of_trial(trial)))
         if winner and "model" in winner.files:

@@ -86,6 +86,8 @@ class ExperimentDeclaration:
 
     maximize: str | None = None
     minimize: str | None = None
+    registered_name: str | None = None
+    """Of its champion in MLflow; None: PROJECT.EXPERIMENT."""
 
 
 def declared(value: object, kind: type) -> Any:

@@ -219,12 +219,15 @@ def experiment(
     *,
     maximize: str | None = None,
     minimize: str | None = None,
+    registered_name: str | None = None,
 ) -> Any:
     """State what the best trial of an experiment is.
 
     maximize, minimize: name of a validation score, of a `@metric`, or of a value given to
         `trial.log`. Default: highest `roc_auc` (binary), highest `accuracy` (multiclass), lowest
         `rmse` (regression); none for an experiment without data.
+    registered_name: of the model in MLflow whose alias `champion` the best trial competes for and, with
+        `--promote`, gets. Experiments with one name have one champion. Default: PROJECT.EXPERIMENT.
 
     An unknown name, both at once, or a direction against the metric's own is an error of that
     experiment at collection.
@@ -232,11 +235,22 @@ def experiment(
 
     def decorate(function: Function) -> Function:
         function = _needs_function(function, "experiment(…)")
-        record = ExperimentDeclaration(maximize=maximize, minimize=minimize)
+        record = ExperimentDeclaration(
+            maximize=maximize, minimize=minimize, registered_name=_named(registered_name)
+        )
         attach(function, ExperimentDeclaration, record)
         return function
 
     return decorate if function is None else decorate(function)
+
+
+def _named(name: str | None) -> str | None:
+    if name is None or (isinstance(name, str) and name.strip() and not set("/:") & set(name)):
+        return name
+    raise DeclarationError(
+        f"@experiment(registered_name={name!r}) is no name for a model in MLflow",
+        "give a text without a slash and a colon, such as registered_name='income'",
+    )
 
 
 def metric(function: Function | None = None, /, *, greater_is_better: bool = True) -> Any:

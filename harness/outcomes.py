@@ -11,19 +11,22 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 
-from harness.bests import best
+from harness.bests import best, model_digest
+from harness.champion import Champion
 from harness.data.dataset import Dataset
-from harness.errors import ResultError, ScoreError
+from harness.errors import NoChampion, ResultError, ScoreError
 from harness.models.model import Model
 from harness.models.pickling import loads
 from harness.models.predictions import Predictions
 from harness.results import TrialRecord
 from harness.scoring.metrics import Metric
 from harness.scoring.scores import Scores
+from harness.tracking.registry import Registered
 
 __tracebackhide__ = True
 
 Reader = Callable[[str, float], None]
+Finder = Callable[[str], "Registered | None"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,12 @@ class Archive:
     metrics: Mapping[str, Metric]
     on_read: Reader
     """Called with "EXPERIMENT.best.test.METRIC" and the value, each time a score is read."""
+    registered: str = ""
+    """Name of the model in MLflow whose champion a gate may ask for."""
+    find: Finder = lambda _: None
+    """Gives the champion of a name; None if there is none yet."""
+    on_note: Callable[[str], None] = lambda _: None
+    """Told what a reader of the gate's outcome should know besides."""
 
 
 def _text(params: Mapping[str, Any]) -> str:
@@ -179,6 +188,15 @@ class BestTrial(TrialResult):
         return self._record.node_id
 
     @property
+    def digest(self) -> str | None:
+        """Of the model, see `models.imprint`; None without one."""
+        return model_digest(self._record, self._archive.run)
+
+    def today(self) -> Dataset:
+        """Return the data set that the trial used."""
+        return self._dataset
+
+    @property
     def experiment(self) -> str:
         """Name of the trial's experiment."""
         return self._record.experiment
@@ -210,6 +228,7 @@ class ExperimentResult:
         self._params = params
         self._archive = archive
         self._best: BestTrial | None = None
+        self._champion: Champion | None = None
 
     def __repr__(self) -> str:
         return self.name
@@ -240,6 +259,42 @@ class ExperimentResult:
         if self._best is None:
             self._best = self._find()
         return self._best
+
+    @property
+    def rival(self) -> Champion | None:
+        """The champion if a gate has asked for it, else None."""
+        return self._champion
+
+    @property
+    def champion(self) -> Champion:
+        """The model that MLflow has under the experiment's registered name and the alias `champion`.
+
+        While there is none, reading it raises NoChampion, which ends the gate as passed, with a note.
+        Raises TrackingError if MLflow cannot be asked, ResultError as `best` does.
+        """
+        archive, mine = self._archive, self.best  # without a best trial there is nothing to compare
+        if self._champion is None:
+            found = archive.find(archive.registered)
+            if found is None:
+                archive.on_note(f"{archive.registered} has no champion yet; the first --promote makes one")
+                raise NoChampion(
+                    f"{archive.registered} has no champion yet",
+                    "the first --promote makes one; until then read it in the gate itself, which then passes",
+                )
+            self._champion = Champion(
+                found,
+                data=mine.today,
+                metrics=archive.metrics,
+                label=f"{self.name}.champion",
+                on_read=archive.on_read,
+                on_note=archive.on_note,
+            )
+        if mine.digest == self._champion.digest:
+            archive.on_note(
+                f"the best trial is the champion itself, {archive.registered} version "
+                f"{self._champion.version}"
+            )
+        return self._champion
 
     def _find(self) -> BestTrial:
         record = best(self._records)

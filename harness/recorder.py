@@ -147,6 +147,7 @@ def gate_record(
     experiments: Sequence[str],
     readings: Mapping[str, float],
     opened: Sequence[str],
+    notes: Sequence[str] = (),
 ) -> GateRecord:
     """Return the record of a gate whose tear-down was just reported."""
     phases = item.stash[PHASES]
@@ -163,6 +164,7 @@ def gate_record(
         readings=dict(readings),
         message=message,
         opened=tuple(opened),
+        note="; ".join(notes),
         seconds=seconds(phases),
     )
 

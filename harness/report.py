@@ -228,6 +228,7 @@ def _gates(gates: Sequence[GateRecord]) -> Iterator[Line]:
     for record, label in zip(gates, labels, strict=True):
         markup = {"failed": _RED, "passed": _GREEN}.get(record.outcome, _YELLOW)
         seen = [f"{name} {number(value)}" for name, value in record.readings.items()]
+        seen += [record.note] if record.note else []
         if record.outcome != "passed":
             seen.append(_reason(record.message))
         beside = min(width, WIDTH - len("passed  ") - 2 - max(map(len, seen), default=0))

@@ -167,6 +167,8 @@ class GateRecord(JsonRecord):
     message: str = ""
     opened: Sequence[str] = ()
     """Data sets whose test rows it opened."""
+    note: str = ""
+    """What a reader should know besides: that there was no champion yet, say."""
     seconds: float = 0.0
 
 
@@ -186,6 +188,8 @@ class BestRecord(JsonRecord):
     """Of what its model says; None without a model."""
     test_rows: str | None = None
     """Digest of the test rows, if a gate opened them for it."""
+    rows: str | None = None
+    """Path within the run's folder of a file that tells which rows its model has seen (`models.seen`)."""
     openings: int | None = None
     """For how many models those rows have been opened so far."""
 

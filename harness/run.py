@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import harness
-from harness.bests import best, defined, measured, model_digest
+from harness.bests import best, defined, measured
 from harness.catalogue import Catalogue
 from harness.collection import DATASET, experiment_name, role
 from harness.data.dataset import Dataset
@@ -34,12 +34,16 @@ from harness.settings import Settings
 from harness.stage import Stage, objective_of
 from harness.staging import fail
 from harness.store import Store
+from harness.tracking.registry import Registered, find
 from harness.trial import Trial
 
 __tracebackhide__ = True
 
 VIOLATIONS = pytest.StashKey[tuple[str, ...]]()
 CONTRACT = pytest.StashKey[ContractRecord]()
+
+_NOT_IN_NAMES = str.maketrans("/:", "__")
+"""What MLflow refuses in the name of a registered model."""
 
 
 class Run:
@@ -101,6 +105,8 @@ class Run:
         """Hyperparameters of each trial, as they were before it could change them."""
         self._results: dict[str, ExperimentResult] = {}
         self._readings: dict[str, float] = {}
+        self._notes: dict[str, None] = {}
+        self._champions: dict[str, Registered | None] = {}
         self._tested: dict[str, dict[str, float]] = {}
 
     def _refuse_objectives(self) -> None:
@@ -155,6 +161,9 @@ class Run:
                 dataset=self.stage.named,
                 metrics=self.metrics.get(name, {}),
                 on_read=self._read,
+                registered=self.registered_name(name),
+                find=self._champion,
+                on_note=self._note,
             )
             self._results[name] = ExperimentResult(name, partial(self._whole, name), self.params, archive)
         return self._results[name]
@@ -175,6 +184,19 @@ class Run:
 
     def _read(self, name: str, value: float) -> None:
         self._readings[name] = value
+
+    def _note(self, text: str) -> None:
+        self._notes[text] = None
+
+    def registered_name(self, experiment: str) -> str:
+        """Return the name of the model in MLflow that an experiment competes for."""
+        declared = objective_of(self.experiments[experiment][0]).registered_name
+        return declared or f"{self.folder.run.project}.{experiment}".translate(_NOT_IN_NAMES)
+
+    def _champion(self, name: str) -> Registered | None:
+        if name not in self._champions:
+            self._champions[name] = find(name, "champion", root=self.settings.root, store=self.store)
+        return self._champions[name]
 
     # What the session asks.
 
@@ -216,6 +238,7 @@ class Run:
         """Close the seal again, and forget what a gate has read."""
         self.materials.seal.opened_by = None
         self._readings = {}
+        self._notes = {}
 
     def record(self, item: pytest.Item) -> ContractRecord | GateRecord:
         """Return the record of a contract or a gate whose tear-down was reported."""
@@ -223,7 +246,7 @@ class Run:
             self._measure(item)
             opened = sorted(d for d, gate in self.materials.seal.openings if gate == item.nodeid)
             self.openings.enter(self._looks(item, opened))
-            return gate_record(item, judged(self.catalogue, item), self._readings, opened)
+            return gate_record(item, judged(self.catalogue, item), self._readings, opened, list(self._notes))
         if CONTRACT in item.stash:
             return ContractRecord(**{**item.stash[CONTRACT].to_json(), "node_id": item.nodeid})
         violations: tuple[str, ...] = item.stash.get(VIOLATIONS, ())
@@ -243,18 +266,21 @@ class Run:
         A gate that took the rows themselves, and not the scores of a model on them, may have held any
         model against them that it knows of; if it knows of none, it has still seen them.
         """
-        known = [r.judged for name in judged(self.catalogue, item) if (r := self._results.get(name))]
-        models = [found for found in known if found is not None]
+        names = [name for name in judged(self.catalogue, item) if name in self._results]
+        known = {name: self._results[name] for name in names}
+        models = [result.judged for result in known.values() if result.judged is not None]
         for dataset in opened:
             of_it = [found for found in models if found.dataset == dataset]
             held = [found for found in of_it if found.tested is not None] or of_it
-            digests = {self._digest_of(found.node_id): found.experiment for found in held}
+            digests = {found.digest or BY_HAND: found.experiment for found in held}
             rows = self.materials.prepared[dataset].test_rows
+            digests |= {
+                result.rival.digest: name
+                for name, result in known.items()
+                if result.rival and result.rival.tested and result.best.dataset == dataset
+            }
             for digest, experiment in (digests or {BY_HAND: ""}).items():
                 yield Look(test_rows=rows, model=digest, dataset=dataset, experiment=experiment)
-
-    def _digest_of(self, node_id: str) -> str:
-        return model_digest(self.findings.trials[node_id], self.folder.path) or BY_HAND
 
     def evidence(self, item: pytest.Item) -> list[tuple[str, str]]:
         """Return what a failing gate shows besides its assertion: the best trials it judged."""

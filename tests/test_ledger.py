@@ -72,7 +72,7 @@ def test_what_was_recorded_is_read_again_once_whatever_stands_between(tmp_path_f
 
     held = read(ledger)
     assert {o.key for o in held.openings} == {o.key for o in made}
-    assert len(ledger.read_bytes().splitlines()) <= len(held.openings) + 1
+    assert ledger.read_bytes().count(b"\n") <= len(held.openings) + 1
     assert list(held.unreadable) == ([1] if rubbish.strip() else [])
     assert read(ledger) == record(ledger, made, guard)
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pandas import DataFrame
 
 from harness.data.dataset import Dataset
@@ -133,9 +134,12 @@ class Scores:
 
         Raise `ScoreError` for an unknown column or no such row.
         """
-        evidence = self._evidence
-        kept = evidence.take(slices.mask(evidence.rows(), conditions, self._subject))
-        wording = slices.wording(conditions)
+        mask = slices.mask(self._evidence.rows(), conditions, self._subject)
+        return self.only(mask, slices.wording(conditions))
+
+    def only(self, mask: NDArray[np.bool_], label: str) -> Scores:
+        """Return the scores of the rows where `mask` (n,) is True; label: what they have in common."""
+        kept = self._evidence.take(mask)
         return Scores(
             split=self._split,
             dataset=self._dataset,
@@ -147,7 +151,7 @@ class Scores:
             metrics=self._metrics,
             rows=kept.rows,
             on_read=self._on_read,
-            label=f"{self._label}, {wording}" if self._label else wording,
+            label=f"{self._label}, {label}" if self._label else label,
             model=self._model,
         )
 

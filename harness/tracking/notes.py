@@ -93,7 +93,8 @@ def _reached(winner: TrialRecord, best: BestRecord) -> str:
 
 
 def _read(gate: GateRecord) -> str:
-    return _plain(", ".join(f"{name} {_number(value)}" for name, value in gate.readings.items()), _CELL)
+    texts = [f"{name} {_number(value)}" for name, value in gate.readings.items()]
+    return _plain(", ".join([*texts, *([gate.note] if gate.note else [])]), _CELL)
 
 
 def _number(value: float) -> str:

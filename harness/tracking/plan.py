@@ -12,6 +12,7 @@ from harness.tracking.entries import Entry, ModelEntry, Plan, milliseconds
 from harness.tracking.grouped import ENDED_EARLY, Group, groups
 from harness.tracking.inputs import data_input
 from harness.tracking.names import RUN_NAME, shorten
+from harness.tracking.traveller import facts
 
 __tracebackhide__ = True
 
@@ -51,6 +52,8 @@ def _model(group: Group, winner: TrialRecord) -> ModelEntry:
         trial=f"trial:{winner.node_id}",
         file=winner.files["model"],
         example=group.best.example if group.best else None,
+        facts=facts(winner, group.best),
+        rows=group.best.rows if group.best else None,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from harness.catalogue import Catalogue
 from harness.collection import ExperimentModule, requested, role
 from harness.errors import HarnessError, StoreError
-from harness.selection import contracts, widen
+from harness.selection import contracts, judges, widen
 from harness.settings import Settings
 from harness.wording import counted
 
@@ -34,6 +34,8 @@ class Conductor:
         self._counted: set[pytest.Item] = set()
         self._added: Sequence[pytest.Item] = ()
         self._told = False
+        self._judges: Mapping[str, Sequence[str]] = {}
+        self._problem: str | None = None
         self._summary: list[Line] = []
 
     # Collection
@@ -117,6 +119,11 @@ class Conductor:
         try:
             if self.settings.tracking:
                 check_writable(self.settings.root)
+            if self.settings.promote is not None:
+                from harness.promotion import check
+
+                check(self.settings)
+                self._judges = judges(self.catalogue, session, session.items)
             self._execution = Execution(self.config, self.settings, self.catalogue, session)
         except HarnessError as error:
             raise pytest.UsageError(str(error)) from None
@@ -141,6 +148,8 @@ class Conductor:
         try:
             run.finish(int(exitstatus))
             closing = self._deliver(self._execution, exitstatus)
+            if self.settings.promote is not None:
+                closing[:0] = self._promote(run, session, exitstatus)
         except StoreError as error:  # a full disk
             if self._execution.tracker is not None:
                 self._execution.tracker.abandon()
@@ -178,10 +187,23 @@ class Conductor:
             tracker.abandon()
             return [Line("MLflow: the next run or `harness sync` delivers this one")]
         else:
-            said = tracked(tracker.finish(self._progress), view_command(self.settings.root))
+            delivery = tracker.finish(self._progress)
+            self._problem = delivery.problem
+            said = tracked(delivery, view_command(self.settings.root))
             if self._told:
                 self._terminal().line("")
         prune(run.store)
+        return said
+
+    def _promote(self, run: Run, session: pytest.Session, exitstatus: int) -> list[Line]:
+        """Register what its gates let pass; return what the summary says of it."""
+        from harness.promotion import interrupted, promoted
+
+        if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            return interrupted(run.experiments)
+        said, all_well = promoted(run, self._judges, self._problem)
+        if not all_well and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         return said
 
     def _progress(self, done: int, total: int) -> None:

@@ -82,17 +82,17 @@ def unsealed(
                 f"the test rows of {count.dataset} were opened for {models} ({file}): their scores are no "
                 "longer honest; draw a new test split"
             )
-            shown += _wrapped(text, "", 2, _YELLOW, keep=True)
+            shown += wrapped(text, _YELLOW)
         else:
             text = f"test rows of {count.dataset} opened for {models} ({file})"
-            shown += _wrapped(text, "", 2, {}, keep=True)
+            shown += wrapped(text, {})
     if counts and unreadable:
         some = ", ".join(map(str, unreadable[:_SHOWN])) + (", …" if len(unreadable) > _SHOWN else "")
         lines = counted(len(unreadable), "line")
         text = f"{file}: {lines} cannot be read ({some}), and whatever they tell is not counted"
-        shown += _wrapped(text, "", 2, _YELLOW, keep=True)
+        shown += wrapped(text, _YELLOW)
     if problem is not None:
-        shown += _wrapped(problem, "", 2, _YELLOW, keep=True)
+        shown += wrapped(problem, _YELLOW)
     return shown
 
 
@@ -107,6 +107,11 @@ def tracked(delivery: Delivery | None, view: str) -> list[Line]:
         text = f"MLflow: {delivery.problem}. {delivery.pending} records wait in the store: `harness sync`"
         return list(_wrapped(text, "", 2, _YELLOW, keep=True))
     return list(_wrapped(view, "compare the runs: ", 2, {}, keep=True))
+
+
+def wrapped(text: str, markup: Mapping[str, bool]) -> list[Line]:
+    """Return a sentence as lines of at most 80 characters."""
+    return list(_wrapped(text, "", 2, markup, keep=True))
 
 
 def number(value: float) -> str:

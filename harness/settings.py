@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 BACKENDS = ("local", "sagemaker")
+ALIASES = ("champion", "challenger")
+"""Of registered models; what `--promote` may give."""
 
 _LEDGER_BOUND = 20
 """Of twenty models no better than a threshold, one in two runs has one that a 95 % interval proves better
@@ -38,6 +40,10 @@ class Settings:
     resume: bool
     """Whether unchanged finished trials are taken from the store."""
     tracking: bool
+    promote: str | None
+    """Alias in MLflow that the best models get whose gates all passed; None: nothing is promoted."""
+    allow_dirty: bool
+    """Whether also sources are promoted that are in no commit."""
     ledger: Path
     """File that counts the openings of test rows."""
     ledger_bound: int
@@ -60,6 +66,8 @@ class Settings:
             trial_timeout=_timeout(config),
             resume=config.getoption("resume"),
             tracking=config.getoption("tracking"),
+            promote=_promote(config),
+            allow_dirty=config.getoption("allow_dirty"),
             ledger=_ledger(config),
             ledger_bound=_whole(config, "ledger_bound", at_least=0),
         )
@@ -136,6 +144,22 @@ def declare(parser: pytest.Parser) -> None:
         default=True,
         help="write nothing to MLflow",
     )
+    group.addoption(
+        "--promote",
+        nargs="?",
+        const="champion",
+        default=None,
+        type=_alias,
+        metavar="champion|challenger",
+        help="register the best model of each experiment whose gates all pass, and give it the alias "
+        "(default: champion)",
+    )
+    group.addoption(
+        "--allow-dirty",
+        action="store_true",
+        default=False,
+        help="promote although tracked files differ from the commit",
+    )
     parser.addini(
         "experiment_files",
         "glob patterns of files that hold experiments and gates",
@@ -165,6 +189,21 @@ def _store(config: pytest.Config) -> Path:
             "name one of its own, such as .harness"
         )
     return store
+
+
+def _alias(text: str) -> str:
+    if text not in ALIASES:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither champion nor challenger: write --promote=champion, or --promote last"
+        )
+    return text
+
+
+def _promote(config: pytest.Config) -> str | None:
+    alias: str | None = config.getoption("promote")
+    if alias is not None and not config.getoption("tracking"):
+        raise pytest.UsageError("--promote registers models in MLflow: leave out --no-tracking")
+    return alias
 
 
 def _ledger(config: pytest.Config) -> Path:

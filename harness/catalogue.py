@@ -201,12 +201,13 @@ class Catalogue:
         for path in self._files():
             try:
                 self._items(session, path)
-            except pytest.Collector.CollectError as error:
+            except Exception as error:  # noqa: BLE001  # importing it runs code of the user
                 text = path.read_text("utf-8", "replace")
                 named = next((name for name in experiments if name in text), None)
                 if named is not None:
+                    reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
                     raise DeclarationError(
-                        f"{path.name} names {named}, and its gates cannot be collected: {error}", "mend it"
+                        f"{path.name} names {named}, and its gates cannot be collected: {reason}", "mend it"
                     ) from None
         self.check()
         return [item for module in self._collected() for item in module.items() if role(item) == "gate"]

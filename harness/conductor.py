@@ -35,7 +35,6 @@ class Conductor:
         self._added: Sequence[pytest.Item] = ()
         self._told = False
         self._judges: Mapping[str, Sequence[str]] = {}
-        self._problem: str | None = None
         self._summary: list[Line] = []
 
     # Collection
@@ -187,9 +186,7 @@ class Conductor:
             tracker.abandon()
             return [Line("MLflow: the next run or `harness sync` delivers this one")]
         else:
-            delivery = tracker.finish(self._progress)
-            self._problem = delivery.problem
-            said = tracked(delivery, view_command(self.settings.root))
+            said = tracked(tracker.finish(self._progress), view_command(self.settings.root))
             if self._told:
                 self._terminal().line("")
         prune(run.store)
@@ -201,7 +198,7 @@ class Conductor:
 
         if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             return interrupted(run.experiments)
-        said, all_well = promoted(run, self._judges, self._problem)
+        said, all_well = promoted(run, self._judges)
         if not all_well and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         return said

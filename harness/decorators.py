@@ -236,7 +236,7 @@ def experiment(
     def decorate(function: Function) -> Function:
         function = _needs_function(function, "experiment(…)")
         record = ExperimentDeclaration(
-            maximize=maximize, minimize=minimize, registered_name=_named(registered_name)
+            maximize=maximize, minimize=minimize, registered_name=_named(registered_name, function)
         )
         attach(function, ExperimentDeclaration, record)
         return function
@@ -244,11 +244,11 @@ def experiment(
     return decorate if function is None else decorate(function)
 
 
-def _named(name: str | None) -> str | None:
+def _named(name: str | None, function: Function) -> str | None:
     if name is None or (isinstance(name, str) and name.strip() and not set("/:") & set(name)):
         return name
     raise DeclarationError(
-        f"@experiment(registered_name={name!r}) is no name for a model in MLflow",
+        f"{place(function)}: @experiment(registered_name={name!r}) is no name for a model in MLflow",
         "give a text without a slash and a colon, such as registered_name='income'",
     )
 

@@ -47,11 +47,8 @@ def standings(run: Run, judges: Mapping[str, Sequence[str]]) -> list[Standing]:
     ]
 
 
-def promoted(run: Run, judges: Mapping[str, Sequence[str]], problem: str | None) -> tuple[list[Line], bool]:
-    """Promote what may be, after MLflow was given the run; return what is said, and whether all went well.
-
-    problem: why the delivery is not complete.
-    """
+def promoted(run: Run, judges: Mapping[str, Sequence[str]]) -> tuple[list[Line], bool]:
+    """Promote what may be, after MLflow was given the run; return what is said, and whether all went well."""
     alias = run.settings.promote
     assert alias is not None
     all_well = True
@@ -71,7 +68,7 @@ def promoted(run: Run, judges: Mapping[str, Sequence[str]], problem: str | None)
             made = promote(wanted, marks, root=run.settings.root)
         except TrackingError as error:
             all_well = False
-            shown += _said(f"not promoted: {standing.name}: {problem or error}", _RED)
+            shown += _said(f"not promoted: {standing.name}: {error}", _RED)
             continue
         named = f"{standing.registered} version {made.version}"
         if made.fresh:

@@ -180,8 +180,8 @@ def _loaded(client: MlflowClient, uri: str, version: ModelVersion) -> Registered
         if not served.is_file():
             raise _foreign(named)
         try:
-            payload = pickle.load(io.BytesIO(served.read_bytes())).payload
-            model = loads(payload)
+            payload = getattr(pickle.load(io.BytesIO(served.read_bytes())), "payload", None)
+            model = loads(payload) if isinstance(payload, bytes) else None
         except Exception as error:  # the pickle runs code of the user and of any library
             raise TrackingError(
                 f"{named} cannot be loaded here: {type(error).__name__}: {error}",

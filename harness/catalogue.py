@@ -7,7 +7,7 @@ import fnmatch
 import inspect
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -192,6 +192,25 @@ class Catalogue:
                 else f"experiments are {EXPERIMENT}* functions in files {' '.join(self._patterns)}",
             )
         return found[name]
+
+    def gates(self, session: pytest.Session, experiments: Collection[str]) -> list[pytest.Function]:
+        """Return every gate of the project, also from files not collected yet.
+
+        Raises DeclarationError if a file that names one of the experiments cannot be collected.
+        """
+        for path in self._files():
+            try:
+                self._items(session, path)
+            except Exception as error:  # noqa: BLE001  # importing it runs code of the user
+                text = path.read_text("utf-8", "replace")
+                named = next((name for name in experiments if name in text), None)
+                if named is not None:
+                    reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+                    raise DeclarationError(
+                        f"{path.name} names {named}, and its gates cannot be collected: {reason}", "mend it"
+                    ) from None
+        self.check()
+        return [item for module in self._collected() for item in module.items() if role(item) == "gate"]
 
     def _items(self, session: pytest.Session, path: Path) -> list[pytest.Function]:
         module = self._module(path) or self._open(session, path, None)

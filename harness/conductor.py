@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from harness.catalogue import Catalogue
 from harness.collection import ExperimentModule, requested, role
 from harness.errors import HarnessError, StoreError
-from harness.selection import contracts, widen
+from harness.selection import contracts, judges, widen
 from harness.settings import Settings
 from harness.wording import counted
 
@@ -34,6 +34,7 @@ class Conductor:
         self._counted: set[pytest.Item] = set()
         self._added: Sequence[pytest.Item] = ()
         self._told = False
+        self._judges: Mapping[str, Sequence[str]] = {}
         self._summary: list[Line] = []
 
     # Collection
@@ -117,6 +118,11 @@ class Conductor:
         try:
             if self.settings.tracking:
                 check_writable(self.settings.root)
+            if self.settings.promote is not None:
+                from harness.promotion import check
+
+                check(self.settings)
+                self._judges = judges(self.catalogue, session, session.items)
             self._execution = Execution(self.config, self.settings, self.catalogue, session)
         except HarnessError as error:
             raise pytest.UsageError(str(error)) from None
@@ -132,7 +138,7 @@ class Conductor:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if self._execution is None:
             return
-        from harness.report import Line, lines
+        from harness.report import Line, lines, unsealed
 
         run = self._execution.run
         if self._execution.tracker is not None:
@@ -141,6 +147,8 @@ class Conductor:
         try:
             run.finish(int(exitstatus))
             closing = self._deliver(self._execution, exitstatus)
+            if self.settings.promote is not None:
+                closing[:0] = self._promote(run, session, exitstatus)
         except StoreError as error:  # a full disk
             if self._execution.tracker is not None:
                 self._execution.tracker.abandon()
@@ -153,6 +161,13 @@ class Conductor:
             run.findings.bests,
             list(run.findings.gates.values()),
             {name: len(items) for name, items in run.experiments.items()},
+        )
+        self._summary += unsealed(
+            run.openings.counts,
+            file=self.settings.ledger.name,
+            bound=self.settings.ledger_bound,
+            problem=run.openings.problem,
+            unreadable=run.openings.unreadable,
         )
         if closing:
             self._summary += [Line(""), *closing]
@@ -175,6 +190,17 @@ class Conductor:
             if self._told:
                 self._terminal().line("")
         prune(run.store)
+        return said
+
+    def _promote(self, run: Run, session: pytest.Session, exitstatus: int) -> list[Line]:
+        """Register what its gates let pass; return what the summary says of it."""
+        from harness.promotion import interrupted, promoted
+
+        if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            return interrupted(run.experiments)
+        said, all_well = promoted(run, self._judges)
+        if not all_well and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         return said
 
     def _progress(self, done: int, total: int) -> None:

@@ -115,6 +115,9 @@ class ExperimentDeclaration:
                 "these are different ways to divide the rows again: keep one of them",
             )
 
+    registered_name: str | None = None
+    """Of its champion in MLflow; None: PROJECT.EXPERIMENT."""
+
 
 def declared(value: object, kind: type) -> Any:
     """Return the record of type `kind` that a decorator left on `value`, or None."""

@@ -226,12 +226,15 @@ def experiment(
     minimize: str | None = None,
     repeats: int = 1,
     folds: int | None = None,
+    registered_name: str | None = None,
 ) -> Any:
     """State what the best trial of an experiment is, and on how many divisions of the rows it is tried.
 
     maximize, minimize: name of a validation score, of a `@metric`, or of a value given to
         `trial.log`. Default: highest `roc_auc` (binary), highest `accuracy` (multiclass), lowest
         `rmse` (regression); none for an experiment without data.
+    registered_name: of the model in MLflow whose alias `champion` the best trial competes for and, with
+        `--promote`, gets. Experiments with one name have one champion. Default: PROJECT.EXPERIMENT.
     repeats: K fits a trial: on the declared split, then on K - 1 others of the same training and
         validation rows, divided in the manner of the data set (`harness.data.resplit`).
     folds: K fits a trial besides that on the declared split: K-fold cross-validation of the training
@@ -251,11 +254,26 @@ def experiment(
 
     def decorate(function: Function) -> Function:
         function = _needs_function(function, "experiment(…)")
-        record = ExperimentDeclaration(maximize=maximize, minimize=minimize, repeats=repeats, folds=folds)
+        record = ExperimentDeclaration(
+            maximize=maximize,
+            minimize=minimize,
+            repeats=repeats,
+            folds=folds,
+            registered_name=_named(registered_name, function),
+        )
         attach(function, ExperimentDeclaration, record)
         return function
 
     return decorate if function is None else decorate(function)
+
+
+def _named(name: str | None, function: Function) -> str | None:
+    if name is None or (isinstance(name, str) and name.strip() and not set("/:") & set(name)):
+        return name
+    raise DeclarationError(
+        f"{place(function)}: @experiment(registered_name={name!r}) is no name for a model in MLflow",
+        "give a text without a slash and a colon, such as registered_name='income'",
+    )
 
 
 def metric(function: Function | None = None, /, *, greater_is_better: bool = True) -> Any:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 
-from harness.bests import best
+from harness.bests import best, model_digest
+from harness.champion import Champion
 from harness.corrections import correct
 from harness.data.dataset import Dataset
-from harness.errors import ResultError, ScoreError
+from harness.errors import NoChampion, ResultError, ScoreError
 from harness.models.model import Model
 from harness.models.pickling import loads
 from harness.models.predictions import Predictions
@@ -22,10 +22,12 @@ from harness.results import STOPPED_EARLY, TrialRecord
 from harness.scoring.metrics import Metric
 from harness.scoring.score import Listener, Score
 from harness.scoring.scores import Scores
+from harness.tracking.registry import Registered
 
 __tracebackhide__ = True
 
 Reader = Callable[[str, float], None]
+Finder = Callable[[str], "Registered | None"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,33 @@ class Archive:
     """Of the scores' intervals, two-sided."""
     seed: int
     """Of the resamples by which the best score is corrected."""
+    registered: str = ""
+    """Name of the model in MLflow whose champion a gate may ask for."""
+    find: Finder = lambda _: None
+    """Gives the champion of a name; None if there is none yet."""
+    on_note: Callable[[str], None] = lambda _: None
+    """Told what a reader of the gate's outcome should know besides."""
+
+    def scores(
+        self, data: Dataset, split: str, said: Predictions, *, owner: str, model: str = "", caveat: str = ""
+    ) -> Scores:
+        """Return scores of which gates' records are told; owner: such as `experiment_x.best`."""
+
+        def read(metric: str, value: float) -> None:
+            self.on_read(f"{owner}.{split}.{metric}", value)
+
+        return Scores.of(
+            data,
+            split,
+            said,
+            self.metrics,
+            title=f"{owner}.{split}",
+            model=model,
+            confidence=self.confidence,
+            on_read=read,
+            on_compare=self.on_compare,
+            caveat=caveat,
+        )
 
 
 def _text(params: Mapping[str, Any]) -> str:
@@ -181,21 +210,9 @@ class TrialResult:
     def _scores(self, name: str, split: Any, predictions: Predictions | None = None) -> Scores:
         if predictions is None:
             predictions = self.model.outputs(split.X)
-        archive = self._archive
-        return Scores.of(
-            self._dataset,
-            name,
-            predictions,
-            archive.metrics,
-            title=f"{self._label}.{name}",
-            confidence=archive.confidence,
-            on_read=partial(self._read, name),
-            on_compare=archive.on_compare,
-            caveat=STOPPED_EARLY if name == "validation" and self._record.stopped_early else "",
-        )
-
-    def _read(self, split: str, metric: str, value: float) -> None:
-        self._archive.on_read(f"{self._label}.{split}.{metric}", value)
+        flattered = name == "validation" and self._record.stopped_early
+        caveat = STOPPED_EARLY if flattered else ""
+        return self._archive.scores(self._dataset, name, predictions, owner=self._label, caveat=caveat)
 
 
 class BestTrial(TrialResult):
@@ -239,6 +256,30 @@ class BestTrial(TrialResult):
         return self._known["test"]
 
     @property
+    def node_id(self) -> str:
+        """Node id of the trial."""
+        return self._record.node_id
+
+    @property
+    def digest(self) -> str | None:
+        """Of the model, see `models.imprint`; None without one."""
+        return model_digest(self._record, self._archive.run)
+
+    def today(self) -> Dataset:
+        """Return the data set that the trial used."""
+        return self._dataset
+
+    @property
+    def experiment(self) -> str:
+        """Name of the trial's experiment."""
+        return self._record.experiment
+
+    @property
+    def dataset(self) -> str | None:
+        """Name of the data set that the trial used."""
+        return self._record.dataset
+
+    @property
     def tested(self) -> Scores | None:
         """Scores on the test rows if a gate has opened them, else None."""
         return self._known.get("test")
@@ -260,6 +301,7 @@ class ExperimentResult:
         self._params = params
         self._archive = archive
         self._best: BestTrial | None = None
+        self._champion: Champion | None = None
 
     def __repr__(self) -> str:
         return self.name
@@ -292,6 +334,41 @@ class ExperimentResult:
         if self._best is None:
             self._best = self._find()
         return self._best
+
+    @property
+    def rival(self) -> Champion | None:
+        """The champion if a gate has asked for it, else None."""
+        return self._champion
+
+    @property
+    def champion(self) -> Champion:
+        """The model that MLflow has under the experiment's registered name and the alias `champion`.
+
+        While there is none, reading it raises NoChampion, which ends the gate as passed, with a note.
+        Raises TrackingError if MLflow cannot be asked, ResultError as `best` does.
+        """
+        archive, mine = self._archive, self.best  # without a best trial there is nothing to compare
+        if self._champion is None:
+            found = archive.find(archive.registered)
+            if found is None:
+                archive.on_note(f"{archive.registered} has no champion yet; the first --promote makes one")
+                raise NoChampion(
+                    f"{archive.registered} has no champion yet",
+                    "the first --promote makes one; until then read it in the gate itself, which then passes",
+                )
+            self._champion = Champion(
+                found,
+                data=mine.today,
+                scores=archive.scores,
+                label=f"{self.name}.champion",
+                on_note=archive.on_note,
+            )
+        if mine.digest == self._champion.digest:
+            archive.on_note(
+                f"the best trial is the champion itself, {archive.registered} version "
+                f"{self._champion.version}"
+            )
+        return self._champion
 
     def _find(self) -> BestTrial:
         record = best(self._records)

@@ -156,6 +156,7 @@ def gate_record(
     comparisons: Sequence[ComparisonRecord],
     policy: str,
     opened: Sequence[str],
+    notes: Sequence[str] = (),
 ) -> GateRecord:
     """Return the record of a gate whose tear-down was just reported."""
     phases = item.stash[PHASES]
@@ -174,6 +175,7 @@ def gate_record(
         policy=policy,
         message=message,
         opened=tuple(opened),
+        note="; ".join(notes),
         seconds=seconds(phases),
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.bests import best
+from harness.openings import Count
 from harness.results import (
     STOPPED_EARLY,
     BestRecord,
@@ -18,7 +19,7 @@ from harness.results import (
     TrialRecord,
 )
 from harness.verdicts import basis_text, claim_text, missing_text
-from harness.wording import number, reason
+from harness.wording import counted, number, reason
 
 if TYPE_CHECKING:
     from harness.tracking import Delivery
@@ -67,6 +68,41 @@ def lines(
     return shown
 
 
+def unsealed(
+    counts: Sequence[Count],
+    *,
+    file: str,
+    bound: int,
+    problem: str | None = None,
+    unreadable: Sequence[int] = (),
+) -> list[Line]:
+    """Return for how many models test rows were opened, and what is wrong with that.
+
+    file: name of the ledger; bound: number of models above which scores are no longer honest, 0: none;
+    problem: why the ledger lacks something; unreadable: numbers of its lines that hold no opening.
+    """
+    shown: list[Line] = []
+    for count in counts:
+        models = counted(count.models, "model") + (" and by a gate without one" if count.by_hand else "")
+        if bound and count.models > bound:
+            text = (
+                f"the test rows of {count.dataset} were opened for {models} ({file}): their scores are no "
+                "longer honest; draw a new test split"
+            )
+            shown += wrapped(text, _YELLOW)
+        else:
+            text = f"test rows of {count.dataset} opened for {models} ({file})"
+            shown += wrapped(text, {})
+    if counts and unreadable:
+        some = ", ".join(map(str, unreadable[:_SHOWN])) + (", …" if len(unreadable) > _SHOWN else "")
+        lines = counted(len(unreadable), "line")
+        text = f"{file}: {lines} cannot be read ({some}), and whatever they tell is not counted"
+        shown += wrapped(text, _YELLOW)
+    if problem is not None:
+        shown += wrapped(problem, _YELLOW)
+    return shown
+
+
 def tracked(delivery: Delivery | None, view: str) -> list[Line]:
     """Return where to look at the runs, or why they are not there yet.
 
@@ -78,6 +114,11 @@ def tracked(delivery: Delivery | None, view: str) -> list[Line]:
         text = f"MLflow: {delivery.problem}. {delivery.pending} records wait in the store: `harness sync`"
         return list(_wrapped(text, "", 2, _YELLOW, keep=True))
     return list(_wrapped(view, "compare the runs: ", 2, {}, keep=True))
+
+
+def wrapped(text: str, markup: Mapping[str, bool]) -> list[Line]:
+    """Return a sentence as lines of at most 80 characters."""
+    return list(_wrapped(text, "", 2, markup, keep=True))
 
 
 def _contracts(contracts: Sequence[ContractRecord]) -> Iterator[Line]:
@@ -208,6 +249,7 @@ def _gates(gates: Sequence[GateRecord]) -> Iterator[Line]:
         comparisons = [ComparisonRecord.from_json(one) for one in record.comparisons]
         known = " ".join(one.score for one in comparisons)
         seen = [f"{name} {number(value)}" for name, value in record.readings.items() if name not in known]
+        seen += [record.note] if record.note else []
         if record.outcome != "passed":
             seen.append(reason(record.message))
         if comparisons:

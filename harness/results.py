@@ -243,6 +243,8 @@ class GateRecord(JsonRecord):
     message: str = ""
     opened: Sequence[str] = ()
     """Data sets whose test rows it opened."""
+    note: str = ""
+    """What a reader should know besides: that there was no champion yet, say."""
     seconds: float = 0.0
 
 
@@ -262,6 +264,14 @@ class BestRecord(JsonRecord):
     """Test scores, if a gate opened the test rows."""
     example: str | None = None
     """Path within the run's folder of a JSON file with raw input rows (orient="split")."""
+    model_digest: str | None = None
+    """Of what its model says; None without a model."""
+    test_rows: str | None = None
+    """Digest of the test rows, if a gate opened them for it."""
+    rows: str | None = None
+    """Path within the run's folder of a file that tells which rows its model has seen (`models.seen`)."""
+    openings: int | None = None
+    """For how many models those rows have been opened so far."""
 
 
 Record = ContractRecord | TrialRecord | GateRecord | BestRecord

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,9 +20,11 @@ from harness.data.resplit import check as check_repeats
 from harness.declarations import DatasetDeclaration, FeaturesDeclaration
 from harness.errors import HarnessError, ResultError
 from harness.findings import Findings
+from harness.ledger import BY_HAND
 from harness.materials import BrokenContractError, Materials
 from harness.models.shelf import FEATURES
 from harness.objectives import check
+from harness.openings import Look, Openings
 from harness.outcomes import Archive, ExperimentResult
 from harness.policy import objection, policy_of
 from harness.provenance import commit, project_name
@@ -36,6 +38,7 @@ from harness.settings import Settings
 from harness.stage import Stage, objective_of
 from harness.staging import fail
 from harness.store import Store
+from harness.tracking.registry import Registered, find
 from harness.trial import Trial
 from harness.verdicts import asserted, judge
 
@@ -43,6 +46,9 @@ __tracebackhide__ = True
 
 VIOLATIONS = pytest.StashKey[tuple[str, ...]]()
 CONTRACT = pytest.StashKey[ContractRecord]()
+
+_NOT_IN_NAMES = str.maketrans("/:", "__")
+"""What MLflow refuses in the name of a registered model."""
 
 
 class Run:
@@ -88,7 +94,7 @@ class Run:
             if role(item) == "gate":
                 policy_of(item)  # a wrong one is refused before anything is trained
         store.open()  # now that nothing was refused
-        head, dirty = commit(settings.root)
+        head, dirty = commit(settings.root, besides=settings.ledger)
         self.folder = RunFolder.create(
             store,
             RunRecord(
@@ -102,6 +108,7 @@ class Run:
             ),
         )
         self.findings = Findings(self.folder)
+        self.openings = Openings(settings.ledger, guard=store.path("ledger.lock"), commit=head)
         self.params = {i.nodeid: parameters(i) for items in self.experiments.values() for i in items}
         """Hyperparameters of each trial, as they were before it could change them."""
         self._results: dict[str, ExperimentResult] = {}
@@ -109,6 +116,8 @@ class Run:
         self._claims: list[Claim] = []
         self._held = False
         """Whether the gate that runs has come to its end without a failing assert."""
+        self._notes: dict[str, None] = {}
+        self._champions: dict[str, Registered | None] = {}
         self._tested: dict[str, dict[str, float]] = {}
 
     def _refuse_objectives(self) -> None:
@@ -168,6 +177,9 @@ class Run:
                 on_compare=self._claims.append,
                 confidence=self.settings.confidence,
                 seed=self.settings.seed,
+                registered=self.registered_name(name),
+                find=self._champion,
+                on_note=self._note,
             )
             self._results[name] = ExperimentResult(name, partial(self._whole, name), self.params, archive)
         return self._results[name]
@@ -188,6 +200,19 @@ class Run:
 
     def _read(self, name: str, value: float) -> None:
         self._readings[name] = value
+
+    def _note(self, text: str) -> None:
+        self._notes[text] = None
+
+    def registered_name(self, experiment: str) -> str:
+        """Return the name of the model in MLflow that an experiment competes for."""
+        declared = objective_of(self.experiments[experiment][0]).registered_name
+        return declared or f"{self.folder.run.project}.{experiment}".translate(_NOT_IN_NAMES)
+
+    def _champion(self, name: str) -> Registered | None:
+        if name not in self._champions:
+            self._champions[name] = find(name, "champion", root=self.settings.root, store=self.store)
+        return self._champions[name]
 
     # What the session asks.
 
@@ -231,12 +256,14 @@ class Run:
         self._readings = {}
         self._held = False
         self._claims.clear()  # scores tell this very list
+        self._notes = {}
 
     def record(self, item: pytest.Item) -> ContractRecord | GateRecord:
         """Return the record of a contract or a gate whose tear-down was reported."""
         if role(item) == "gate":
             self._measure(item)
-            opened = [d for d, gate in self.materials.seal.openings if gate == item.nodeid]
+            opened = sorted(d for d, gate in self.materials.seal.openings if gate == item.nodeid)
+            self.openings.enter(self._looks(item, opened))
             return gate_record(
                 item,
                 judged(self.catalogue, item),
@@ -244,6 +271,7 @@ class Run:
                 comparisons=self._comparisons(),
                 policy=self._policy(item),
                 opened=opened,
+                notes=list(self._notes),
             )
         if CONTRACT in item.stash:
             return ContractRecord(**{**item.stash[CONTRACT].to_json(), "node_id": item.nodeid})
@@ -271,6 +299,28 @@ class Run:
             if test is not None and name not in self._tested:
                 self._tested[name] = defined(test, self.metrics[name])
 
+    def _looks(self, item: pytest.Item, opened: Sequence[str]) -> Iterator[Look]:
+        """Yield which models a gate held against the test rows that it opened.
+
+        A gate that took the rows themselves, and not the scores of a model on them, may have held any
+        model against them that it knows of; if it knows of none, it has still seen them.
+        """
+        names = [name for name in judged(self.catalogue, item) if name in self._results]
+        known = {name: self._results[name] for name in names}
+        models = [result.judged for result in known.values() if result.judged is not None]
+        for dataset in opened:
+            of_it = [found for found in models if found.dataset == dataset]
+            held = [found for found in of_it if found.tested is not None] or of_it
+            digests = {found.digest or BY_HAND: found.experiment for found in held}
+            rows = self.materials.prepared[dataset].test_rows
+            digests |= {
+                result.rival.digest: name
+                for name, result in known.items()
+                if result.rival and result.rival.tested and result.best.dataset == dataset
+            }
+            for digest, experiment in (digests or {BY_HAND: ""}).items():
+                yield Look(test_rows=rows, model=digest, dataset=dataset, experiment=experiment)
+
     def evidence(self, item: pytest.Item) -> list[tuple[str, str]]:
         """Return what a failing gate shows besides its assertion: the best trials it judged."""
         known = (self._results.get(name) for name in judged(self.catalogue, item))
@@ -294,6 +344,10 @@ class Run:
                 record = measured(found, data, self.metrics[name], test, self.folder.path)
                 if data is not None:
                     record = dataclasses.replace(record, **self._corrected(name, data))
+                if test and found.dataset is not None:
+                    rows = self.materials.prepared[found.dataset].test_rows
+                    counted = self.openings.models(rows)
+                    record = dataclasses.replace(record, test_rows=rows, openings=counted)
                 self.findings.take(record)
         self.findings.close(exit)
         Store(self.folder.path).remove(FEATURES)

@@ -55,6 +55,17 @@ def judged(catalogue: Catalogue, item: pytest.Item) -> list[str]:
     ]
 
 
+def judges(
+    catalogue: Catalogue, session: pytest.Session, items: Sequence[pytest.Item]
+) -> dict[str, list[str]]:
+    """Return the node ids of all gates of the project, selected or not, by each experiment of the items."""
+    found: dict[str, list[str]] = {experiment_name(item): [] for item in items if role(item) == "trial"}
+    for gate in catalogue.gates(session, found):
+        for name in judged(catalogue, gate):
+            found.setdefault(name, []).append(gate.nodeid)
+    return found
+
+
 def widen(catalogue: Catalogue, session: pytest.Session, items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """Return the items with all trials of every judged experiment and all contracts needed.
 

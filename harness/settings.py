@@ -12,6 +12,12 @@ import pytest
 
 BACKENDS = ("local", "sagemaker")
 POLICIES = ("point", "proven")
+ALIASES = ("champion", "challenger")
+"""Of registered models; what `--promote` may give."""
+
+_LEDGER_BOUND = 20
+"""Of twenty models no better than a threshold, one in two runs has one that a 95 % interval proves better
+(1 - 0.975 ** 20 = 40 %), and the best of them looks 1.9 standard errors better than it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +47,14 @@ class Settings:
     """What a gate without a mark of its own asks of its comparisons: one of POLICIES."""
     summary: Path | None
     """File that a page about the run is written to."""
+    promote: str | None
+    """Alias in MLflow that the best models get whose gates all passed; None: nothing is promoted."""
+    allow_dirty: bool
+    """Whether also sources are promoted that are in no commit."""
+    ledger: Path
+    """File that counts the openings of test rows."""
+    ledger_bound: int
+    """Models that the same test rows may be opened for before the summary warns; 0: any number."""
 
     @classmethod
     def of(cls, config: pytest.Config) -> Settings:
@@ -62,6 +76,10 @@ class Settings:
             confidence=_confidence(config),
             gate_policy=_policy(config),
             summary=_summary(config),
+            promote=_promote(config),
+            allow_dirty=config.getoption("allow_dirty"),
+            ledger=_ledger(config),
+            ledger_bound=_whole(config, "ledger_bound", at_least=0),
         )
 
 
@@ -150,6 +168,22 @@ def declare(parser: pytest.Parser) -> None:
     )
     parser.addini("gate_policy", "point or proven, as --gate-policy", default="point")
     parser.addini("confidence", "of the intervals of scores, two-sided", default="0.95")
+    group.addoption(
+        "--promote",
+        nargs="?",
+        const="champion",
+        default=None,
+        type=_alias,
+        metavar="champion|challenger",
+        help="register the best model of each experiment whose gates all pass, and give it the alias "
+        "(default: champion)",
+    )
+    group.addoption(
+        "--allow-dirty",
+        action="store_true",
+        default=False,
+        help="promote although tracked files differ from the commit",
+    )
     parser.addini(
         "experiment_files",
         "glob patterns of files that hold experiments and gates",
@@ -162,6 +196,12 @@ def declare(parser: pytest.Parser) -> None:
         "contract_examples", "example rows shown of a broken expectation; 0 hides values", default="5"
     )
     parser.addini("experiment_seed", "whole number that seeds every trial", default="0")
+    parser.addini("ledger", "file that counts the openings of sealed test rows", default="ledger.jsonl")
+    parser.addini(
+        "ledger_bound",
+        "models for which the same test rows may be opened before the summary warns; 0: any number",
+        default=str(_LEDGER_BOUND),
+    )
 
 
 def _store(config: pytest.Config) -> Path:
@@ -173,6 +213,29 @@ def _store(config: pytest.Config) -> Path:
             "name one of its own, such as .harness"
         )
     return store
+
+
+def _alias(text: str) -> str:
+    if text not in ALIASES:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither champion nor challenger: write --promote=champion, or --promote last"
+        )
+    return text
+
+
+def _promote(config: pytest.Config) -> str | None:
+    alias: str | None = config.getoption("promote")
+    if alias is not None and not config.getoption("tracking"):
+        raise pytest.UsageError("--promote registers models in MLflow: leave out --no-tracking")
+    return alias
+
+
+def _ledger(config: pytest.Config) -> Path:
+    text = str(config.getini("ledger")).strip()
+    path = config.rootpath / text
+    if not text or path.is_dir():
+        raise pytest.UsageError(f"ledger = {text!r} is not the name of a file: name one such as ledger.jsonl")
+    return path
 
 
 def _workers(text: str) -> int | None:

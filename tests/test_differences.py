@@ -94,11 +94,11 @@ def test_other_rows_have_no_difference_and_the_error_says_what_to_write() -> Non
 
     for other in (scores(2, start=5), a.where(sex="F"), scores(2, content="other")):
         with pytest.raises(ScoreError, match=r"and a difference is of the same rows; compare two models on"):
-            a - other  # noqa: B018
+            a - other
     with pytest.raises(ScoreError, match="rows of other data"):
-        a - scores(2, content="other")  # noqa: B018
+        a - scores(2, content="other")
     with pytest.raises(TypeError):
-        a - 0.5  # noqa: B018
+        a - 0.5
 
 
 def test_rows_that_one_side_may_not_see_are_left_out_on_both() -> None:

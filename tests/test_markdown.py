@@ -105,7 +105,7 @@ WHOLE = r"""## 🔴 Experiments: 1 gate passed, 1 gate failed
 | `income` | passed with warnings | 34,188 train, 4,885 test | age: 3 of 100 |
 
 - promoted experiment\_a
-"""
+"""  # noqa: E501
 
 
 def test_a_whole_page():

@@ -55,6 +55,8 @@ class Prepared(JsonRecord):
     """Of the loaded rows alone, as `digest_frame` gives it."""
     manner: Mapping[str, Any] = field(default_factory=dict)
     """How the rows are divided, see `resplit.manner`."""
+    test_rows: str = ""
+    """Digest of the test rows alone, as loaded: the same whatever the data set is called or drops."""
 
 
 def digest_frame(frame: Any, name: str = "") -> str:
@@ -97,11 +99,17 @@ def prepare(
         digest=digest,
         content=content,
         manner=manner(declaration, target.task),
+        test_rows=_rows_digest(frame.iloc[np.sort(partition.test)]),
     )
     columns = frame.drop(columns=declaration.target)
     record = prepared.to_json()
     splits.write(store, digest, record, columns=columns, target=target.values, partition=partition)
     return prepared
+
+
+def _rows_digest(rows: pd.DataFrame) -> str:
+    """Return the digest of some rows; levels that a category has in other rows do not count."""
+    return table.digest(rows.astype(dict.fromkeys(rows.select_dtypes("category"), object)))
 
 
 def _digest(content: str, declaration: DatasetDeclaration) -> str:

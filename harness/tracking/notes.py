@@ -102,6 +102,7 @@ def _read(gate: GateRecord) -> str:
     known = " ".join(one.score for one in comparisons)
     said = [f"{one.score} {claim_text(one)} ({basis_text(one)})".removesuffix(" ()") for one in comparisons]
     said += [f"{name} {_number(value)}" for name, value in gate.readings.items() if name not in known]
+    said += [gate.note] if gate.note else []
     return _plain("; ".join(said), _CELL)
 
 

@@ -130,6 +130,7 @@ class Runs:
             model,
             payload=existing(folder, model.file),
             example=existing(folder, model.example) if model.example else None,
+            rows=existing(folder, model.rows) if model.rows else None,
             new=run_id in self._new,
         )
 

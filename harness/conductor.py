@@ -10,7 +10,7 @@ import pytest
 
 from harness.catalogue import Catalogue
 from harness.collection import ExperimentModule, requested, role
-from harness.errors import HarnessError, StoreError
+from harness.errors import HarnessError
 from harness.selection import contracts, judges, widen
 from harness.settings import Settings
 from harness.wording import counted
@@ -35,7 +35,7 @@ class Conductor:
         self._added: Sequence[pytest.Item] = ()
         self._told = False
         self._judges: Mapping[str, Sequence[str]] = {}
-        self._summary: list[Line] = []
+        self._summary: Sequence[Line] = ()
 
     # Collection
 
@@ -138,70 +138,14 @@ class Conductor:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if self._execution is None:
             return
-        from harness.report import Line, lines, unsealed
+        from harness.closing import close
 
-        run = self._execution.run
-        if self._execution.tracker is not None:
-            self._execution.tracker.hush()
-        closing: list[Line] = []
-        try:
-            run.finish(int(exitstatus))
-            closing = self._deliver(self._execution, exitstatus)
-            if self.settings.promote is not None:
-                closing[:0] = self._promote(run, session, exitstatus)
-        except StoreError as error:  # a full disk
-            if self._execution.tracker is not None:
-                self._execution.tracker.abandon()
-            closing = [Line(str(error), {"red": True})]
-            if exitstatus == pytest.ExitCode.OK:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        self._summary = lines(
-            list(run.findings.contracts.values()),
-            {name: run.results_of(name) for name in run.experiments},
-            run.findings.bests,
-            list(run.findings.gates.values()),
-            {name: len(items) for name, items in run.experiments.items()},
-        )
-        self._summary += unsealed(
-            run.openings.counts,
-            file=self.settings.ledger.name,
-            bound=self.settings.ledger_bound,
-            problem=run.openings.problem,
-            unreadable=run.openings.unreadable,
-        )
-        if closing:
-            self._summary += [Line(""), *closing]
-
-    def _deliver(self, execution: Execution, exitstatus: int) -> list[Line]:
-        """Give MLflow what it lacks; return what the summary says of it."""
-        from harness.report import Line, tracked
-        from harness.retention import prune
-        from harness.tracking import view_command
-
-        run, tracker = execution.run, execution.tracker
-        said: list[Line] = []
-        if tracker is None:
-            run.folder.withhold()
-        elif exitstatus == pytest.ExitCode.INTERRUPTED:  # who pressed Ctrl-C does not wait for MLflow
-            tracker.abandon()
-            return [Line("MLflow: the next run or `harness sync` delivers this one")]
-        else:
-            said = tracked(tracker.finish(self._progress), view_command(self.settings.root))
-            if self._told:
-                self._terminal().line("")
-        prune(run.store)
-        return said
-
-    def _promote(self, run: Run, session: pytest.Session, exitstatus: int) -> list[Line]:
-        """Register what its gates let pass; return what the summary says of it."""
-        from harness.promotion import interrupted, promoted
-
-        if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-            return interrupted(run.experiments)
-        said, all_well = promoted(run, self._judges)
-        if not all_well and exitstatus == pytest.ExitCode.OK:
+        closing = close(self._execution, exit=int(exitstatus), judges=self._judges, progress=self._progress)
+        if self._told:
+            self._terminal().line("")
+        if not closing.well and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        return said
+        self._summary = closing.lines
 
     def _progress(self, done: int, total: int) -> None:
         """Say how far MLflow is, on one line, if somebody has to wait for it."""

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.bests import best
-from harness.results import BestRecord, ComparisonRecord, ContractRecord, GateRecord, TrialRecord
+from harness.results import BestRecord, ContractRecord, GateRecord, TrialRecord
 from harness.verdicts import missing_text
 from harness.wording import counted, number, reason
 
@@ -50,12 +50,11 @@ def _gates(gates: Sequence[GateRecord]) -> str:
     rows = []
     for gate in gates:
         start = [f"`{_code(gate.name)}`", gate.outcome]
-        comparisons = [ComparisonRecord.from_json(one) for one in gate.comparisons]
         why = "" if gate.outcome == "passed" else reason(gate.message)
-        if not comparisons:
+        if not gate.comparisons:
             said = why or ", ".join(f"{name} {number(v)}" for name, v in gate.readings.items())
             rows.append([*start, _text(said), "", "", ""])
-        for one in comparisons:
+        for one in gate.compared:
             ends = "" if one.lower is None else f" [{number(one.lower)}, {number(one.upper or 0.0)}]"
             missing = missing_text(one) or one.note
             rows.append(
@@ -68,7 +67,7 @@ def _gates(gates: Sequence[GateRecord]) -> str:
                 ]
             )
             start = ["", ""]
-        if comparisons and why:
+        if gate.comparisons and why:
             rows.append(["", "", _text(why), "", "", ""])
     return _table(["gate", "", "score", "value, interval, claim", "verdict", "rows, method"], rows)
 

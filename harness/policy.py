@@ -9,7 +9,7 @@ import pytest
 from harness.errors import DeclarationError
 from harness.results import ComparisonRecord
 from harness.settings import POLICIES
-from harness.verdicts import basis_text, claim_text, missing_text
+from harness.verdicts import missing_text, whole_text
 
 __tracebackhide__ = True
 
@@ -51,7 +51,7 @@ def objection(gate: str, comparisons: Sequence[ComparisonRecord]) -> str | None:
     lines = [f"{gate}: its asserts held, but not all is proven (gate_policy = proven):"]
     for one in open_:
         lines.append(f"  {one.score}")
-        lines.append(f"    {claim_text(one)}, {basis_text(one)}".removesuffix(", "))
+        lines.append(f"    {whole_text(one)}")
         lines += [f"    {text}" for text in [missing_text(one) or one.note] if text]
     lines.append(
         f'take more test rows, lower the threshold, or judge by the value: @pytest.mark.{MARK}("point")'

@@ -9,7 +9,7 @@ import pytest
 from harness.eligibility import Standing, choose
 from harness.errors import TrackingError
 from harness.provenance import commit
-from harness.report import Line, wrapped
+from harness.report import GREEN, RED, YELLOW, Line, sentence
 from harness.run import Run
 from harness.settings import Settings
 from harness.tracking.evidence import promotion
@@ -17,8 +17,6 @@ from harness.tracking.grouped import groups
 from harness.tracking.registry import promote
 
 __tracebackhide__ = True
-
-_RED, _GREEN, _YELLOW = {"red": True}, {"green": True}, {"yellow": True}
 
 
 def check(settings: Settings) -> None:
@@ -61,28 +59,28 @@ def promoted(run: Run, judges: Mapping[str, Sequence[str]]) -> tuple[list[Line],
     for standing in found:
         reason = decided[standing.name]
         if reason is not None:
-            shown += _said(f"not promoted: {standing.name}: {reason}", _YELLOW)
+            shown += sentence(f"not promoted: {standing.name}: {reason}", YELLOW)
             continue
         wanted = promotion(run.folder.run, known[standing.name], name=standing.registered, alias=alias)
         try:
             made = promote(wanted, marks, root=run.settings.root)
         except TrackingError as error:
             all_well = False
-            shown += _said(f"not promoted: {standing.name}: {error}", _RED)
+            shown += sentence(f"not promoted: {standing.name}: {error}", RED)
             continue
         named = f"{standing.registered} version {made.version}"
         if made.fresh:
             text = f"promoted {standing.name}: {named} is {alias}{_without_commit(run)}"
         else:
             text = f"not promoted: {standing.name}: {named}, which is {alias}, is the same model"
-        shown += _said(text, _GREEN)
+        shown += sentence(text, GREEN)
     return shown, all_well
 
 
 def interrupted(names: Iterable[str]) -> list[Line]:
     """Return what is said of experiments whose run did not come to its end."""
     return [
-        line for name in names for line in _said(f"not promoted: {name}: the run was interrupted", _YELLOW)
+        line for name in names for line in sentence(f"not promoted: {name}: the run was interrupted", YELLOW)
     ]
 
 
@@ -90,7 +88,3 @@ def _without_commit(run: Run) -> str:
     if run.folder.run.commit is None:
         return " (of no commit: there is no git repository)"
     return " (of a dirty work tree)" if run.folder.run.dirty else ""
-
-
-def _said(text: str, markup: Mapping[str, bool]) -> list[Line]:
-    return wrapped(text, markup)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.results import ComparisonRecord, ContractRecord, GateRecord, Record, TrialRecord
-from harness.verdicts import basis_text, claim_text
+from harness.verdicts import whole_text
 
 __tracebackhide__ = True
 
@@ -37,18 +39,13 @@ def _trial(record: TrialRecord) -> list[tuple[str, str]]:
 
 
 def _gate(record: GateRecord) -> list[tuple[str, str]]:
-    comparisons = [ComparisonRecord.from_json(one) for one in record.comparisons]
     found = [("gate_policy", record.policy)]
-    if comparisons:
-        found.append(("verdict", verdict(comparisons)))
-    known = " ".join(one.score for one in comparisons)
-    found += [(name, repr(value)) for name, value in record.readings.items() if name not in known]
-    return found + [
-        (one.score, f"{claim_text(one)}, {basis_text(one)}".removesuffix(", ")) for one in comparisons
-    ]
+    found += [("verdict", _verdict(record.compared))] if record.comparisons else []
+    found += [(name, repr(value)) for name, value in record.uncompared.items()]
+    return found + [(one.score, whole_text(one)) for one in record.compared]
 
 
-def verdict(comparisons: list[ComparisonRecord]) -> str:
+def _verdict(comparisons: Sequence[ComparisonRecord]) -> str:
     """Return what a gate's comparisons prove together: PROVEN if each of them is."""
     known = {one.verdict for one in comparisons}
     return next((word for word in ("REFUTED", "NOT PROVEN") if word in known), "PROVEN")

@@ -247,6 +247,17 @@ class GateRecord(JsonRecord):
     """What a reader should know besides: that there was no champion yet, say."""
     seconds: float = 0.0
 
+    @property
+    def compared(self) -> tuple[ComparisonRecord, ...]:
+        """What it compared, in the order in which it did."""
+        return tuple(ComparisonRecord.from_json(one) for one in self.comparisons)
+
+    @property
+    def uncompared(self) -> dict[str, float]:
+        """Scores that it read, but for those whose comparison tells them."""
+        known = " ".join(str(one["score"]) for one in self.comparisons)
+        return {name: value for name, value in self.readings.items() if name not in known}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestRecord(JsonRecord):

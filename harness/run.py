@@ -20,16 +20,18 @@ from harness.data.resplit import check as check_repeats
 from harness.declarations import DatasetDeclaration, FeaturesDeclaration
 from harness.errors import HarnessError, ResultError
 from harness.findings import Findings
+from harness.hearing import Hearing
 from harness.ledger import BY_HAND
 from harness.materials import BrokenContractError, Materials
 from harness.models.shelf import FEATURES
+from harness.multiplicity import note
 from harness.objectives import check
 from harness.openings import Look, Openings
 from harness.outcomes import Archive, ExperimentResult
-from harness.policy import objection, policy_of
+from harness.policy import policy_of
 from harness.provenance import commit, project_name
 from harness.recorder import broken_contract, gate_record, parameters
-from harness.results import ComparisonRecord, ContractRecord, GateRecord, Objective, RunRecord, TrialRecord
+from harness.results import ContractRecord, GateRecord, Objective, RunRecord, TrialRecord
 from harness.rundir import RunFolder
 from harness.scoring.metrics import default_objective, objective
 from harness.scoring.score import Claim
@@ -40,7 +42,6 @@ from harness.staging import fail
 from harness.store import Store
 from harness.tracking.registry import Registered, find
 from harness.trial import Trial
-from harness.verdicts import asserted, judge
 
 __tracebackhide__ = True
 
@@ -112,11 +113,9 @@ class Run:
         self.params = {i.nodeid: parameters(i) for items in self.experiments.values() for i in items}
         """Hyperparameters of each trial, as they were before it could change them."""
         self._results: dict[str, ExperimentResult] = {}
-        self._readings: dict[str, float] = {}
-        self._claims: list[Claim] = []
-        self._held = False
-        """Whether the gate that runs has come to its end without a failing assert."""
-        self._notes: dict[str, None] = {}
+        self._hearing = Hearing(settings.confidence)
+        self._claimed: dict[str, list[tuple[str, Claim]]] = {}
+        """What gates have compared, by the data set whose test rows they opened."""
         self._champions: dict[str, Registered | None] = {}
         self._tested: dict[str, dict[str, float]] = {}
 
@@ -173,13 +172,13 @@ class Run:
                 run=self.folder.path,
                 dataset=self.stage.named,
                 metrics=self.metrics.get(name, {}),
-                on_read=self._read,
-                on_compare=self._claims.append,
+                on_read=self._hearing.read,
+                on_compare=self._hearing.compare,
                 confidence=self.settings.confidence,
                 seed=self.settings.seed,
                 registered=self.registered_name(name),
                 find=self._champion,
-                on_note=self._note,
+                on_note=self._hearing.note,
             )
             self._results[name] = ExperimentResult(name, partial(self._whole, name), self.params, archive)
         return self._results[name]
@@ -197,12 +196,6 @@ class Run:
                 f"name {name} among the arguments of the gate, so that all of them run before it",
             )
         return self.results_of(name)
-
-    def _read(self, name: str, value: float) -> None:
-        self._readings[name] = value
-
-    def _note(self, text: str) -> None:
-        self._notes[text] = None
 
     def registered_name(self, experiment: str) -> str:
         """Return the name of the model in MLflow that an experiment competes for."""
@@ -253,10 +246,7 @@ class Run:
     def close(self) -> None:
         """Close the seal again, and forget what a gate has read and compared."""
         self.materials.seal.opened_by = None
-        self._readings = {}
-        self._held = False
-        self._claims.clear()  # scores tell this very list
-        self._notes = {}
+        self._hearing.begin()
 
     def record(self, item: pytest.Item) -> ContractRecord | GateRecord:
         """Return the record of a contract or a gate whose tear-down was reported."""
@@ -264,32 +254,29 @@ class Run:
             self._measure(item)
             opened = sorted(d for d, gate in self.materials.seal.openings if gate == item.nodeid)
             self.openings.enter(self._looks(item, opened))
+            for name in opened:
+                claims = [(item.name, claim) for claim in self._hearing.claims]
+                self._claimed.setdefault(name, []).extend(claims)
             return gate_record(
                 item,
                 judged(self.catalogue, item),
-                readings=self._readings,
-                comparisons=self._comparisons(),
+                readings=self._hearing.readings,
+                comparisons=self._hearing.comparisons,
                 policy=self._policy(item),
                 opened=opened,
-                notes=list(self._notes),
+                notes=self._hearing.notes,
             )
         if CONTRACT in item.stash:
             return ContractRecord(**{**item.stash[CONTRACT].to_json(), "node_id": item.nodeid})
         violations: tuple[str, ...] = item.stash.get(VIOLATIONS, ())
         return broken_contract(item, violations)
 
-    def _comparisons(self) -> tuple[ComparisonRecord, ...]:
-        """Return what the gate that runs has compared so far, and what that proves."""
-        made = judge(self._claims, self.settings.confidence)
-        return asserted(made) if self._held else made
-
     def _policy(self, gate: pytest.Item) -> str:
         return policy_of(gate) or self.settings.gate_policy
 
     def objection(self, gate: pytest.Item) -> str | None:
         """Return what the policy has against a gate whose body has passed."""
-        self._held = True
-        return None if self._policy(gate) == "point" else objection(gate.name, self._comparisons())
+        return self._hearing.objection(gate.name, self._policy(gate))
 
     def _measure(self, item: pytest.Item) -> None:
         """Take all scores on test rows that a gate has opened, while they are open."""
@@ -331,6 +318,11 @@ class Run:
         """Return the records of an experiment's trials that ran, in declared order."""
         known = self.findings.trials
         return [known[item.nodeid] for item in self.experiments[name] if item.nodeid in known]
+
+    def adjustments(self) -> list[str]:
+        """Return what of the comparisons on each data set's test rows stays proven all together."""
+        confidence = self.settings.confidence
+        return [text for name, made in self._claimed.items() if (text := note(name, made, confidence))]
 
     def finish(self, exit: int) -> None:
         """Record the best trials and end the journal with pytest's exit code."""

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from harness.errors import ScoreError
-from harness.results import ComparisonRecord, Sign, Verdict
+from harness.results import ComparisonRecord, GateRecord, Sign, Verdict
 from harness.scoring.score import Claim
 from harness.wording import number
 
@@ -100,6 +100,18 @@ def _judged(claim: Claim, confidence: float) -> ComparisonRecord:
         rows=rows,
         note=claim.estimate.note,
     )
+
+
+def gate_text(gate: GateRecord) -> str:
+    """Return all that a gate compared, read and was told, on one line."""
+    told = [f"{one.score} {said}" for one in gate.compared if (said := whole_text(one))]
+    told += [f"{name} {number(value)}" for name, value in gate.uncompared.items()]
+    return "; ".join([*told, gate.note] if gate.note else told)
+
+
+def whole_text(record: ComparisonRecord) -> str:
+    """Return value, interval, threshold, verdict, and what that rests on, in one line."""
+    return ", ".join(part for part in (claim_text(record), basis_text(record)) if part)
 
 
 def claim_text(record: ComparisonRecord) -> str:

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.report import WIDTH, Line, lines, number, tracked
+from harness.report import WIDTH, Line, lines, tracked
 from harness.results import BestRecord, ContractRecord, GateRecord, TrialRecord
 from harness.tracking import Delivery
+from harness.wording import number
 
 
 def contract(name="income", **values):

@@ -12,6 +12,7 @@ from harness.tracking import notes
 from harness.tracking.grouped import Group
 from harness.tracking.names import rename, shorten
 from harness.tracking.registry import Promotion
+from harness.verdicts import gate_text
 
 __tracebackhide__ = True
 
@@ -94,9 +95,8 @@ def _tags(told: Mapping[str, Any], group: Group) -> dict[str, str]:
 
 
 def _gate(gate: GateRecord) -> str:
-    told = [f"{name} {value:.6g}" for name, value in gate.readings.items()]
-    told += [gate.note] if gate.note else []
-    return f"{gate.outcome}: {', '.join(told)}" if told else gate.outcome
+    told = gate_text(gate)
+    return f"{gate.outcome}: {told}" if told else gate.outcome
 
 
 def _description(told: Mapping[str, Any], group: Group) -> str:

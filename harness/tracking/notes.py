@@ -6,10 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from harness.results import BestRecord, ComparisonRecord, GateRecord, TrialRecord
+from harness.results import BestRecord, GateRecord, TrialRecord
 from harness.tracking.grouped import Group
 from harness.tracking.names import shorten
-from harness.verdicts import basis_text, claim_text
+from harness.verdicts import gate_text
 
 __tracebackhide__ = True
 
@@ -98,12 +98,7 @@ def _reached(winner: TrialRecord, best: BestRecord) -> str:
 
 
 def _read(gate: GateRecord) -> str:
-    comparisons = [ComparisonRecord.from_json(one) for one in gate.comparisons]
-    known = " ".join(one.score for one in comparisons)
-    said = [f"{one.score} {claim_text(one)} ({basis_text(one)})".removesuffix(" ()") for one in comparisons]
-    said += [f"{name} {_number(value)}" for name, value in gate.readings.items() if name not in known]
-    said += [gate.note] if gate.note else []
-    return _plain("; ".join(said), _CELL)
+    return _plain(gate_text(gate), _CELL)
 
 
 def _number(value: float) -> str:

@@ -1,0 +1,29 @@
+"""What many gates claim of the same test rows in; what of it stays proven all together, as a note, out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.scoring.score import Claim
+from harness.verdicts import adjusted
+
+__tracebackhide__ = True
+
+
+def note(dataset: str, claims: Sequence[tuple[str, Claim]], confidence: float) -> str:
+    """Return what Holm's adjustment leaves of comparisons that rest on the same test rows.
+
+    claims: with the name of the gate that made each. Empty for a single comparison.
+    """
+    different = {(claim.label, claim.sign, claim.threshold): (gate, claim) for gate, claim in claims}
+    if len(different) < 2:
+        return ""
+    proven = adjusted([claim for _, claim in different.values()])
+    lost = dict.fromkeys(gate for gate, claim in different.values() if claim not in proven)
+    text = (
+        f"{len(different)} comparisons rest on the test rows of {dataset}: adjusted for that (Holm, "
+        f"{confidence:.4g} for all together), "
+    )
+    if not lost:
+        return f"{text}all stay proven"
+    return f"{text}{len(proven)} of them are proven, not all of {', '.join(lost)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,12 +21,12 @@ from harness.declarations import DatasetDeclaration, FeaturesDeclaration
 from harness.errors import HarnessError, ResultError
 from harness.findings import Findings
 from harness.hearing import Hearing
-from harness.ledger import BY_HAND
+from harness.looks import looks
 from harness.materials import BrokenContractError, Materials
 from harness.models.shelf import FEATURES
 from harness.multiplicity import note
 from harness.objectives import check
-from harness.openings import Look, Openings
+from harness.openings import Openings
 from harness.outcomes import Archive, ExperimentResult
 from harness.policy import policy_of
 from harness.provenance import commit, project_name
@@ -253,7 +253,9 @@ class Run:
         if role(item) == "gate":
             self._measure(item)
             opened = sorted(d for d, gate in self.materials.seal.openings if gate == item.nodeid)
-            self.openings.enter(self._looks(item, opened))
+            rows = {name: self.materials.prepared[name].test_rows for name in opened}
+            known = [self._results[n] for n in judged(self.catalogue, item) if n in self._results]
+            self.openings.enter(looks(known, opened, rows))
             for name in opened:
                 claims = [(item.name, claim) for claim in self._hearing.claims]
                 self._claimed.setdefault(name, []).extend(claims)
@@ -285,28 +287,6 @@ class Run:
             test = result.judged.tested if result and result.judged else None
             if test is not None and name not in self._tested:
                 self._tested[name] = defined(test, self.metrics[name])
-
-    def _looks(self, item: pytest.Item, opened: Sequence[str]) -> Iterator[Look]:
-        """Yield which models a gate held against the test rows that it opened.
-
-        A gate that took the rows themselves, and not the scores of a model on them, may have held any
-        model against them that it knows of; if it knows of none, it has still seen them.
-        """
-        names = [name for name in judged(self.catalogue, item) if name in self._results]
-        known = {name: self._results[name] for name in names}
-        models = [result.judged for result in known.values() if result.judged is not None]
-        for dataset in opened:
-            of_it = [found for found in models if found.dataset == dataset]
-            held = [found for found in of_it if found.tested is not None] or of_it
-            digests = {found.digest or BY_HAND: found.experiment for found in held}
-            rows = self.materials.prepared[dataset].test_rows
-            digests |= {
-                result.rival.digest: name
-                for name, result in known.items()
-                if result.rival and result.rival.tested and result.best.dataset == dataset
-            }
-            for digest, experiment in (digests or {BY_HAND: ""}).items():
-                yield Look(test_rows=rows, model=digest, dataset=dataset, experiment=experiment)
 
     def evidence(self, item: pytest.Item) -> list[tuple[str, str]]:
         """Return what a failing gate shows besides its assertion: the best trials it judged."""

@@ -17,6 +17,24 @@ from harness.scoring.scores import evidence
 __tracebackhide__ = True
 
 
+def obstacle(records: Sequence[TrialRecord], metrics: Mapping[str, Metric]) -> str:
+    """Return why the best score of an experiment cannot be corrected; empty if it can."""
+    found = best(records)
+    if found is None or found.objective is None:
+        return "no trial is the best"
+    pruned = sum(record.outcome == "pruned" for record in records)
+    if pruned:
+        return f"{pruned} trials were pruned, and what they would have predicted is not known"
+    if found.repeats:
+        return f"it was chosen on the mean of {len(found.repeats)} divisions of the rows, which overlap"
+    finished = [record for record in records if record.finished]
+    if found.objective not in metrics or any(found.objective in record.logged for record in finished):
+        return "it was logged, and is of no rows that are kept"
+    if any(record.data_digest != found.data_digest for record in finished):
+        return "its trials are of several data sets"
+    return ""
+
+
 def correct(
     records: Sequence[TrialRecord], data: Dataset, metrics: Mapping[str, Metric], folder: Path, seed: int
 ) -> Corrected:
@@ -25,32 +43,16 @@ def correct(
     data: that the trials were fitted on; folder: of the run, has the predictions they kept; seed: of the
     resamples, see `scoring.correction.corrected`.
 
-    Raises ResultError where that does not hold: for pruned trials, repeats or folds, a logged objective,
-    other data.
+    Raises ResultError where that does not hold, see `obstacle`.
     """
-    found = best(records)
+    why, found = obstacle(records, metrics), best(records)
+    if why or found is None or found.objective is None:
+        name = records[0].experiment if records else "the experiment"
+        raise ResultError(
+            f"the best score of {name} cannot be corrected for the choice: {why}", "judge by .best.test"
+        )
     finished = sorted((record for record in records if record.finished), key=lambda record: record.index)
-    if found is None or found.objective is None:
-        raise ResultError("no trial is the best", "mend the trials first")
-    what = f"the best {found.objective} of {found.experiment} cannot be corrected for the choice"
-    pruned = sum(record.outcome == "pruned" for record in records)
-    if pruned:
-        raise ResultError(
-            f"{what}: {pruned} of its trials were pruned for their validation scores, and what they would "
-            "have predicted is not known",
-            "search without prune=True, or judge by .best.test",
-        )
-    if found.repeats:
-        raise ResultError(
-            f"{what}: it was chosen on the mean of {len(found.repeats)} divisions of the rows, which overlap",
-            "judge by .best.test",
-        )
-    metric = metrics.get(found.objective)
-    if metric is None or any(found.objective in record.logged for record in finished):
-        raise ResultError(
-            f"{what}: it was logged, and is of no rows that are kept", "judge by a score, or by .best.test"
-        )
-    if any(record.data_digest != found.data_digest for record in finished):
-        raise ResultError(f"{what}: its trials are of several data sets", "let an experiment have one")
     kept = [Predictions.load(folder / record.files[PREDICTIONS]) for record in finished]
-    return corrected(metric, [evidence(data, "validation", said) for said in kept], seed=seed)
+    return corrected(
+        metrics[found.objective], [evidence(data, "validation", said) for said in kept], seed=seed
+    )

@@ -20,10 +20,8 @@ def note(dataset: str, claims: Sequence[tuple[str, Claim]], confidence: float) -
         return ""
     proven = adjusted([claim for _, claim in different.values()])
     lost = dict.fromkeys(gate for gate, claim in different.values() if claim not in proven)
-    text = (
-        f"{len(different)} comparisons rest on the test rows of {dataset}: adjusted for that (Holm, "
-        f"{confidence:.4g} for all together), "
-    )
+    many = f"of {len(different)} comparisons on the test rows of {dataset}"
+    together = f"are proven together (Holm, {confidence:.4g})"
     if not lost:
-        return f"{text}all stay proven"
-    return f"{text}{len(proven)} of them are proven, not all of {', '.join(lost)}"
+        return f"all {many.removeprefix('of ')} {together}"
+    return f"{len(proven)} {many} {together}, not all of {', '.join(lost)}"

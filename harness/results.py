@@ -195,6 +195,7 @@ def deviation(values: Sequence[float]) -> float | None:
 
 
 Sign = Literal[">=", ">", "<=", "<"]
+End = Literal["", "lower", "upper"]
 Verdict = Literal["PROVEN", "NOT PROVEN", "REFUTED"]
 
 
@@ -208,7 +209,7 @@ class ComparisonRecord(JsonRecord):
     sign: Sign
     threshold: float
     held: bool
-    """Whether the comparison was true of the value."""
+    """Whether the comparison was true of the value, or of the `end` of its interval."""
     verdict: Verdict
     """Whether it is true of what the value estimates, at the risk that `confidence` leaves."""
     confidence: float
@@ -222,6 +223,8 @@ class ComparisonRecord(JsonRecord):
     """Of the interval."""
     rows: int | None = None
     """How many rows would settle what is not proven, if the value stays as it is; None: no number would."""
+    end: End = ""
+    """Which end of the interval was compared."""
     note: str = ""
 
 

@@ -14,7 +14,7 @@ import harness
 from harness.bests import best, defined, measured
 from harness.catalogue import Catalogue
 from harness.collection import DATASET, experiment_name, role
-from harness.corrections import correct
+from harness.corrections import correct, obstacle
 from harness.data.dataset import Dataset
 from harness.data.resplit import check as check_repeats
 from harness.declarations import DatasetDeclaration, FeaturesDeclaration
@@ -329,9 +329,12 @@ class Run:
         records = self.results_of(name)
         if len(records) < 2:  # there was no choice
             return {}
+        why = obstacle(records, self.metrics[name])
+        if why:
+            return {"uncorrected": why}
         try:
             found = correct(records, data, self.metrics[name], self.folder.path, self.settings.seed)
-        except HarnessError as error:
+        except HarnessError as error:  # rows that have no such score
             return {"uncorrected": error.problem}
         return {"corrected": found.value}
 

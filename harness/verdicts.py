@@ -20,7 +20,7 @@ def judge(claims: Iterable[Claim], confidence: float) -> tuple[ComparisonRecord,
     on that side of the threshold: of a proportion the exact one (Clopper and Pearson, Biometrika 26, 1934,
     404-413), of an accuracy's difference to zero McNemar's exact test, else the end of the interval.
     """
-    different = {(claim.label, claim.sign, claim.threshold): claim for claim in claims}
+    different = {(claim.label, claim.end, claim.sign, claim.threshold): claim for claim in claims}
     return tuple(_judged(claim, confidence) for claim in different.values())
 
 
@@ -83,6 +83,7 @@ def _judged(claim: Claim, confidence: float) -> ComparisonRecord:
         held=claim.held,
         verdict="NOT PROVEN",
         confidence=confidence,
+        end=claim.end,
     )
     try:
         interval = claim.estimate.interval()
@@ -119,8 +120,8 @@ def claim_text(record: ComparisonRecord) -> str:
     ends = ""
     if record.lower is not None and record.upper is not None:
         ends = f" [{number(record.lower)}, {number(record.upper)}]"
-    held = f"{number(record.value)}{ends} {record.sign} {record.threshold:.6g}"
-    return f"{held} {record.verdict}"
+    end = f" {record.end}" if record.end else ""
+    return f"{number(record.value)}{ends}{end} {record.sign} {record.threshold:.6g} {record.verdict}"
 
 
 def basis_text(record: ComparisonRecord) -> str:

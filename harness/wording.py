@@ -17,7 +17,7 @@ def number(value: float) -> str:
     size = abs(value)
     if value == int(value) and size < 1e6:
         return f"{value:.1f}" if size < 10 else f"{value:.0f}"
-    if size < 1e-3 or size >= 1e6:
+    if size < 1e-2 or size >= 1e6:
         return f"{value:.4g}"
     return f"{value:.4f}" if size < 100 else f"{value:,.2f}"
 

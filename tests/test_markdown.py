@@ -93,7 +93,7 @@ WHOLE = r"""## 🔴 Experiments: 1 gate passed, 1 gate failed
 | gate |  | score | value, interval, claim | verdict | rows, method |
 | --- | --- | --- | --- | --- | --- |
 | `gate_accuracy` | passed | `experiment_a.best.test.accuracy` | 0.8743 [0.8647, 0.8833] &gt;= 0.86 | **PROVEN** | 4,885, Wilson |
-|  |  | `experiment_a.best.test.roc_auc - experiment_b.best.test.roc_auc` | 0.0010 [-0.0010, 0.0030] &gt; 0 | **NOT PROVEN**<br>about 19,000 rows would settle it, if the score stays as it is | 4,885, DeLong |
+|  |  | `experiment_a.best.test.roc_auc - experiment_b.best.test.roc_auc` | 0.001 [-0.001, 0.003] &gt; 0 | **NOT PROVEN**<br>about 19,000 rows would settle it, if the score stays as it is | 4,885, DeLong |
 | `gate_red` | failed | assert 0.5 &gt; 0.7 \| &lt;b&gt;\`x\` |  |  |  |
 
 | experiment | trials | best | objective | validation | corrected | baseline |
@@ -136,7 +136,7 @@ def test_properties_of_each_kind_of_item():
         ("gate_policy", "point"),
         ("verdict", "NOT PROVEN"),
         (PROVEN.score, "0.8743 [0.8647, 0.8833] >= 0.86 PROVEN, n 4,885, Wilson"),
-        (OPEN.score, "0.0010 [-0.0010, 0.0030] > 0 NOT PROVEN, n 4,885, DeLong"),
+        (OPEN.score, "0.001 [-0.001, 0.003] > 0 NOT PROVEN, n 4,885, DeLong"),
     ]
     assert properties(GATES[1]) == [("gate_policy", "point"), ("experiment_a.best.test.f1", "0.5")]
     assert properties(CONTRACT) == [

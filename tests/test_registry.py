@@ -121,12 +121,12 @@ def test_a_promoted_model_is_found_again_with_its_evidence(store, project, fitte
         "harness.commit": "c0ffee",
         "harness.git.dirty": "false",
         "harness.model_digest": "digest of run-1",
-        "gate.gate_accuracy": "passed: experiment_a.best.test.accuracy 0.8, no champion yet",
+        "gate.gate_accuracy": "passed: experiment_a.best.test.accuracy 0.8000; no champion yet",
     }
     head, _, rest = version.description.partition("\n\n")
     assert head == "experiment_a, commit c0ffee; income 0123456789ab, contract passed"
     assert rest.startswith("best of 2 trials: C=1, solver=lbfgs; roc_auc 0.81 on validation")
-    assert "| gate_accuracy | passed | experiment_a.best.test.accuracy 0.8; no champion yet |" in rest
+    assert "| gate_accuracy | passed | experiment_a.best.test.accuracy 0.8000; no champion yet |" in rest
     with quiet():
         text = mlflow.artifacts.load_text(f"{client.get_run(version.run_id).info.artifact_uri}/evidence.json")
     told = json.loads(text)

@@ -78,7 +78,9 @@ def _chosen(found: TrialRecord, kept: BestRecord | None, trials: int) -> Iterato
         text = f"{number(kept.corrected)} corrected for being the best of {trials}"
         yield from flow(text, f"  {found.objective}: ", 4, {})
     if kept is not None and kept.uncorrected:
-        yield from flow(kept.uncorrected, "  ", 4, YELLOW)
+        yield from flow(
+            f"not corrected for the choice, for {kept.uncorrected}", f"  {found.objective}: ", 4, {}
+        )
     if found.stopped_early:
         yield from flow(STOPPED_EARLY, "  validation: ", 4, {})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import numbers
 import operator
 from collections.abc import Callable
@@ -11,24 +12,25 @@ from typing import Any
 import numpy as np
 
 from harness.errors import ScoreError
-from harness.results import Sign
-from harness.scoring.estimates import Estimate, Known
+from harness.results import End, Sign
+from harness.scoring.estimates import Estimate, Known, Unknown
 
 __tracebackhide__ = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A comparison that a gate has made: `estimate sign threshold`, and whether it held for the values."""
+    """A comparison that a gate has made: `estimate sign threshold`, and whether it held for the value."""
 
     estimate: Estimate
     label: str
     """Names the score, as `experiment_xgboost.best.test.accuracy`."""
     value: float
-    """Left of the sign, as it was compared: of a bound, the bound."""
     sign: Sign
     threshold: float
-    held: bool
+    held: bool = False
+    end: End = ""
+    """Which end of the interval was compared, "lower" or "upper"; empty for the value itself."""
 
 
 Listener = Callable[[Claim], None]
@@ -64,9 +66,39 @@ class _Compared(float):
         plain = [float(value) if isinstance(value, _Compared) else value for value in inputs]
         return getattr(ufunc, method)(*plain, **named)
 
-    def _parts(self) -> tuple[Score, float]:
-        """Return the score and what was added to it."""
+    def _parts(self) -> tuple[Score, float, float]:
+        """Return the score, the factor of it, and what was added."""
         raise NotImplementedError
+
+    def _changed(self, value: Any, factor: float, by: float) -> Any:
+        """Return the plain result of an operation as what it is to a gate: factor times this, plus by."""
+        if type(value) is not float:
+            return value
+        score, mine, added = self._parts()
+        return value if score._listener is None else Affine(value, score, factor * mine, factor * added + by)
+
+    def __neg__(self) -> float:
+        return self._changed(-float(self), -1.0, 0.0)  # type: ignore[no-any-return]
+
+    def __add__(self, other: Any) -> Any:
+        return self._changed(float.__add__(self, _plain(other)), 1.0, _size(other))
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        return self._changed(float.__sub__(self, _plain(other)), 1.0, -_size(other))
+
+    def __rsub__(self, other: Any) -> Any:
+        return self._changed(float.__rsub__(self, _plain(other)), -1.0, _size(other))
+
+    def __mul__(self, other: Any) -> Any:
+        return self._changed(float.__mul__(self, _plain(other)), _size(other), 0.0)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Any) -> Any:
+        value = float.__truediv__(self, _plain(other))
+        return self._changed(value, 1 / _size(other) if value is not NotImplemented else 1.0, 0.0)
 
 
 _MIRRORED: dict[str, tuple[Sign, Callable[[Any, Any], Any]]] = {
@@ -146,22 +178,11 @@ class Score(_Compared):
             )
         return self._estimate
 
-    def _parts(self) -> tuple[Score, float]:
-        return self, 0.0
-
-    def __add__(self, other: Any) -> Any:
-        return _shifted(
-            self, other, 1, float.__add__(self, other) if isinstance(other, float | int) else None
-        )
-
-    __radd__ = __add__
+    def _parts(self) -> tuple[Score, float, float]:
+        return self, 1.0, 0.0
 
     def __sub__(self, other: Any) -> Any:
-        if isinstance(other, Score):
-            return _difference(self, other)
-        return _shifted(
-            self, other, -1, float.__sub__(self, other) if isinstance(other, float | int) else None
-        )
+        return _difference(self, other) if isinstance(other, Score) else super().__sub__(other)
 
     def __copy__(self) -> Score:
         return self
@@ -183,37 +204,38 @@ class Bound(_Compared):
     __slots__ = ("_score", "_side")
 
     _score: Score
-    _side: str
+    _side: End
 
-    def __new__(cls, value: float, score: Score, side: str) -> Bound:
+    def __new__(cls, value: float, score: Score, side: End) -> Bound:
         """Make the end called `side`, "lower" or "upper"."""
         self = super().__new__(cls, value)
         self._score, self._side = score, side
         return self
 
-    def _parts(self) -> tuple[Score, float]:
-        return self._score, 0.0
+    def _parts(self) -> tuple[Score, float, float]:
+        return self._score, 1.0, 0.0
 
     def __reduce__(self) -> tuple[type[float], tuple[float]]:
         return float, (float(self),)
 
 
-class Shifted(_Compared):
-    """A score plus or minus a number, which is as uncertain as the score is."""
+class Affine(_Compared):
+    """A score times a factor plus a number, which is as uncertain as the score is."""
 
-    __slots__ = ("_by", "_score")
+    __slots__ = ("_by", "_factor", "_score")
 
     _by: float
+    _factor: float
     _score: Score
 
-    def __new__(cls, value: float, score: Score, by: float) -> Shifted:
-        """Make the sum of a score and `by`."""
+    def __new__(cls, value: float, score: Score, factor: float, by: float) -> Affine:
+        """Make `factor * score + by`, which is `value`."""
         self = super().__new__(cls, value)
-        self._score, self._by = score, by
+        self._score, self._factor, self._by = score, factor, by
         return self
 
-    def _parts(self) -> tuple[Score, float]:
-        return self._score, self._by
+    def _parts(self) -> tuple[Score, float, float]:
+        return self._score, self._factor, self._by
 
     def __reduce__(self) -> tuple[type[float], tuple[float]]:
         return float, (float(self),)
@@ -223,10 +245,13 @@ def _restored(value: float, name: str, n: int, interval: Any) -> Score:
     return Score(value, name, n, None if interval is None else Known(value, interval))
 
 
-def _shifted(score: Score, by: Any, sign: int, value: float | None) -> Any:
-    if value is None or isinstance(by, bool | _Compared) or score._listener is None:
-        return NotImplemented if value is None else value
-    return Shifted(value, score, sign * float(by))
+def _plain(other: Any) -> Any:
+    return float(other) if isinstance(other, _Compared) else other
+
+
+def _size(other: Any) -> float:
+    """Return a number as a float: what came of anything else is none of ours."""
+    return float(other) if isinstance(other, float | int) else 1.0
 
 
 def _difference(a: Score, b: Score) -> Any:
@@ -245,41 +270,55 @@ def _difference(a: Score, b: Score) -> Any:
 
 
 def _compare(left: _Compared, other: Any, sign: Sign, compare: Callable[[Any, Any], Any]) -> Any:
-    plain = float(other) if isinstance(other, _Compared) else other
-    held = compare(float(left), plain)
-    if not isinstance(other, numbers.Real) or isinstance(other, bool):
-        return held
-    claim = _claim(left, other, sign, bool(held))
-    if claim is not None:
-        claim[0](claim[1])
+    held = compare(float(left), _plain(other))
+    if isinstance(other, numbers.Real) and not isinstance(other, bool):
+        score, factor, by = left._parts()
+        second, times, added = other._parts() if isinstance(other, _Compared) else (None, 0.0, float(other))
+        listener = score._listener or (second._listener if second is not None else None)
+        known = score._estimate is not None and (second is None or second._estimate is not None)
+        if listener is not None and known and factor:
+            end = left._side if isinstance(left, Bound) and second is None else ""
+            if second is None:
+                told = _single(score, factor, sign, added - by)
+            else:
+                told = _double((score, factor), sign, (second, times), added - by)
+            listener(dataclasses.replace(told, held=bool(held), end=end))
     return held
 
 
-def _claim(left: _Compared, other: Any, sign: Sign, held: bool) -> tuple[Listener, Claim] | None:
-    score, by = left._parts()
-    if not isinstance(other, _Compared):
-        if score._listener is None or score._estimate is None:
-            return None
-        value, label = float(score), score._label
-        if isinstance(left, Bound):
-            value, label = float(left), f"{label}.{left._side}"
-        return score._listener, Claim(
-            estimate=score._estimate,
-            label=label,
-            value=value,
-            sign=sign,
-            threshold=float(other) - by,
-            held=held,
+_TURNED: dict[Sign, Sign] = {">=": "<=", ">": "<", "<=": ">=", "<": ">"}
+
+
+def _single(score: Score, factor: float, sign: Sign, threshold: float) -> Claim:
+    """Return the claim that `factor * score` is on a side of a threshold."""
+    assert score._estimate is not None, "who has no estimate is not listened to"
+    return Claim(
+        estimate=score._estimate,
+        label=score._label,
+        value=float(score),
+        sign=sign if factor > 0 else _TURNED[sign],
+        threshold=threshold / factor,
+    )
+
+
+def _double(left: tuple[Score, float], sign: Sign, right: tuple[Score, float], threshold: float) -> Claim:
+    """Return the claim that one score minus another, each times its factor, is on a side of a threshold."""
+    (score, factor), (second, times) = left, right
+    assert score._estimate is not None, "who has no estimate is not listened to"
+    assert second._estimate is not None, "who has no estimate is not listened to"
+    if factor == times:
+        return Claim(
+            estimate=score._estimate.minus(second._estimate),
+            label=f"{score._label} - {second._label}",
+            value=float(score) - float(second),
+            sign=sign if factor > 0 else _TURNED[sign],
+            threshold=threshold / factor,
         )
-    second, added = other._parts()
-    listener = score._listener or second._listener
-    if listener is None or score._estimate is None or second._estimate is None:
-        return None
-    return listener, Claim(
-        estimate=score._estimate.minus(second._estimate),
-        label=f"{score._label} - {second._label}",
-        value=float(score) - float(second),
+    one, other = (f"{size:.6g} * " if size != 1 else "" for size in (factor, times))
+    return Claim(
+        estimate=Unknown("of a difference of multiples of scores nothing is known: compare a.test - b.test"),
+        label=f"{one}{score._label} - {other}{second._label}",
+        value=factor * float(score) - times * float(second),
         sign=sign,
-        threshold=added - by,
-        held=held,
+        threshold=threshold,
     )

@@ -154,8 +154,14 @@ class Champion:
         return self._known[split]
 
     def _fresh(self, data: Dataset, split: str, rows: Split) -> NDArray[np.bool_]:
-        """Return (n,) whether each row is one that the model has not seen."""
+        """Return (n,) whether each row is one that the model has not seen.
+
+        Of the same rows, split in the same way, the test rows are those that were sealed from it, too. Of
+        others every row counts as seen that equals one it has seen, in its inputs and target.
+        """
         self._refuse_others(data, split, rows.X)
+        if split == "test" and self._found.facts.get("data_digest") == data.raw.digest:
+            return np.ones(len(rows), dtype=np.bool_)
         if self._found.rows is None:
             raise ResultError(
                 f"{self!r} does not tell which rows it was trained on: another version of harness logged it",

@@ -94,6 +94,21 @@ def test_rows_that_are_all_new_are_all_judged_and_named_as_any_others():
     assert held.notes[0] == "champion income version 3: judged on all 60 test rows"
 
 
+def test_of_the_same_split_every_test_row_is_unseen_though_one_may_equal_a_training_row():
+    twins = pd.concat([X.iloc[:200], X.iloc[:200]], ignore_index=True)
+    today = opened(X=twins)
+    same = Held(today, today, facts={"data_digest": today.digest})
+
+    assert len(same.champion.test) == len(today.test)
+    assert len(same.champion.test) == len(Held(today, today, known=()).champion.test)
+    with pytest.raises(ResultError, match=r"has seen 100 of the 100 validation rows of toy in training or"):
+        same.champion.validation  # noqa: B018
+    with pytest.raises(
+        ResultError, match=r"has seen \d+ of the 60 test rows of toy in training or validation"
+    ):
+        Held(today, today, facts={"data_digest": "of other rows"}).champion.test  # noqa: B018
+
+
 def test_what_it_tells_of_itself():
     facts = {"params": {"C": 1}, "fit_seconds": 0.5, "model_digest": "abc"}
     champion = Held(toy(X), toy(X), facts=facts).champion

@@ -76,21 +76,62 @@ def test_an_end_of_the_interval_claims_the_same_of_the_score() -> None:
     assert score.lower > 0.8
     assert score.upper < 0.95
 
-    assert [(claim.label, claim.value, claim.threshold) for claim in told] == [
-        ("x.best.test.accuracy.lower", 0.85, 0.8),
-        ("x.best.test.accuracy.upper", 0.94, 0.95),
+    assert [(claim.value, claim.end, claim.threshold) for claim in told] == [
+        (0.9, "lower", 0.8),
+        (0.9, "upper", 0.95),
     ]
+    assert {claim.label for claim in told} == {"x.best.test.accuracy"}
     assert {claim.estimate for claim in told} == {score.estimate}
 
 
-def test_a_number_added_to_a_score_moves_the_threshold() -> None:
+def test_sums_and_multiples_of_a_score_move_the_threshold() -> None:
     told: list[Claim] = []
-    score = watched(0.9, told)
+    score = watched(0.875, told)
 
     assert score - 0.25 >= 0.5
     assert 0.25 + score >= 1.0
+    assert score * 100 >= 50
+    assert 1 - score <= 0.25
+    assert -score / 2 < 0
 
-    assert [(claim.value, claim.threshold) for claim in told] == [(0.9, 0.75), (0.9, 0.75)]
+    assert [(claim.value, claim.sign, claim.threshold) for claim in told] == [
+        (0.875, ">=", 0.75),
+        (0.875, ">=", 0.75),
+        (0.875, ">=", 0.5),
+        (0.875, ">=", 0.75),
+        (0.875, ">", 0.0),
+    ]
+
+
+@given(
+    st.floats(-1, 1),
+    st.sampled_from([-100, -2, -1, 0.5, 3]),
+    st.floats(-1, 1),
+    st.floats(-9, 9),
+    st.sampled_from([*SIGNS]),
+)
+def test_a_claim_says_of_the_score_what_was_said_of_its_multiple(value, factor, by, threshold, sign) -> None:
+    told: list[Claim] = []
+    held = SIGNS[sign](factor * watched(value, told) + by, threshold)
+
+    [claim] = told
+    assert claim.held == held == SIGNS[sign](factor * value + by, threshold)
+    if abs(claim.value - claim.threshold) > 1e-9:
+        assert SIGNS[claim.sign](claim.value, claim.threshold) == held
+
+
+def test_of_multiples_of_two_scores_nothing_is_known() -> None:
+    told: list[Claim] = []
+    a, b = watched(0.9, told), watched(0.8, told)
+
+    assert a > 0.8 * b
+    assert 2 * a > 2 * b
+
+    first, second = told
+    assert isinstance(first.estimate, Unknown)
+    assert first.label == "x.best.test.accuracy - 0.8 * x.best.test.accuracy"
+    assert first.value == pytest.approx(0.9 - 0.8 * 0.8)
+    assert (second.label, second.value) == ("x.best.test.accuracy - x.best.test.accuracy", pytest.approx(0.1))
 
 
 def test_two_scores_are_compared_by_their_difference() -> None:
@@ -120,7 +161,8 @@ def test_other_things_than_numbers_are_not_told() -> None:
     assert (np.array([0.5, 0.95]) <= score).tolist() == [True, False]
     assert (score >= np.array([0.5, 0.95])).tolist() == [True, False]
     assert round(score, 1) >= 0.9
-    assert score * 100 >= 90
+    assert abs(score) >= 0.9
+    assert score.lower + 2 > 0.9
     assert bool(score)
     with pytest.raises(TypeError):
         score >= "0.5"  # noqa: B015

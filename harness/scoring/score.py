@@ -215,6 +215,9 @@ class Bound(_Compared):
     def _parts(self) -> tuple[Score, float, float]:
         return self._score, 1.0, 0.0
 
+    def _changed(self, value: Any, factor: float, by: float) -> Any:  # noqa: ARG002
+        return value  # what is made of an end is no claim about the score any more
+
     def __reduce__(self) -> tuple[type[float], tuple[float]]:
         return float, (float(self),)
 

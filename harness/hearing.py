@@ -58,7 +58,7 @@ class Hearing:
             self._judged = len(self.claims), judge(self.claims, self.confidence)
         return asserted(self._judged[1]) if self._held else self._judged[1]
 
-    def objection(self, gate: str, policy: str) -> str | None:
+    def objection(self, policy: str) -> str | None:
         """Return what the policy has against a gate whose asserts have all held; None: nothing."""
         self._held = True
-        return None if policy == "point" else objection(gate, self.comparisons)
+        return None if policy == "point" else objection(self.comparisons)

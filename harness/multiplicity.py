@@ -20,8 +20,9 @@ def note(dataset: str, claims: Sequence[tuple[str, Claim]], confidence: float) -
         return ""
     proven = adjusted([claim for _, claim in different.values()])
     lost = dict.fromkeys(gate for gate, claim in different.values() if claim not in proven)
-    many = f"of {len(different)} comparisons on the test rows of {dataset}"
     together = f"are proven together (Holm, {confidence:.4g})"
     if not lost:
-        return f"all {many.removeprefix('of ')} {together}"
-    return f"{len(proven)} {many} {together}, not all of {', '.join(lost)}"
+        every = "both" if len(different) == 2 else f"all {len(different)}"
+        return f"{every} comparisons on the test rows of {dataset} {together}"
+    some = f"{len(proven)} of {len(different)} comparisons on the test rows of {dataset}"
+    return f"{some} {together}, not all of {', '.join(lost)}"

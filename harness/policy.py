@@ -35,20 +35,20 @@ def policy_of(gate: pytest.Item) -> str | None:
     return str(mark.args[0])
 
 
-def objection(gate: str, comparisons: Sequence[ComparisonRecord]) -> str | None:
+def objection(comparisons: Sequence[ComparisonRecord]) -> str | None:
     """Return why a gate whose asserts have held does not pass under the policy `proven`; None if it does.
 
     comparisons: as it has relied on them, see `verdicts.asserted`.
     """
     if not comparisons:
         return (
-            f"{gate} compared no score, so it proves nothing (gate_policy = proven); compare a score itself, "
+            "it compared no score, so it proves nothing (gate_policy = proven); compare a score itself, "
             f'as in assert experiment_x.best.test.accuracy >= 0.8, or write @pytest.mark.{MARK}("point")'
         )
     open_ = [one for one in comparisons if one.verdict != "PROVEN"]
     if not open_:
         return None
-    lines = [f"{gate}: its asserts held, but not all is proven (gate_policy = proven):"]
+    lines = ["its asserts held, but not all of that is proven (gate_policy = proven)"]
     for one in open_:
         lines.append(f"  {one.score}")
         lines.append(f"    {whole_text(one)}")

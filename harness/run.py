@@ -278,7 +278,7 @@ class Run:
 
     def objection(self, gate: pytest.Item) -> str | None:
         """Return what the policy has against a gate whose body has passed."""
-        return self._hearing.objection(gate.name, self._policy(gate))
+        return self._hearing.objection(self._policy(gate))
 
     def _measure(self, item: pytest.Item) -> None:
         """Take all scores on test rows that a gate has opened, while they are open."""

@@ -105,8 +105,8 @@ def test_under_the_policy_what_is_not_proven_fails_after_the_body(judged):
     assert failed == {"gate_red", "gate_close", "gate_mute"}
     assert found["gate_exempt"][:2] == ("passed", "point")
     text = result.stdout.str()
-    assert "gate_close: its asserts held, but not all is proven (gate_policy = proven):" in text
-    assert "gate_mute compared no score, so it proves nothing (gate_policy = proven)" in text
+    assert "its asserts held, but not all of that is proven (gate_policy = proven)" in text
+    assert "it compared no score, so it proves nothing (gate_policy = proven)" in text
     assert 'judge by the value: @pytest.mark.gate_policy("point")' in text
     assert "NOT PROVEN, n 30, Wilson" in text
     assert "Traceback" not in text

@@ -1,0 +1,42 @@
+"""Many gates on one test split: what of their comparisons is proven all together."""
+
+from __future__ import annotations
+
+from harness.multiplicity import note
+from harness.scoring.score import Claim
+
+
+class Level:
+    """An estimate that is proven at a share of the risk, or not."""
+
+    def __init__(self, needed: float) -> None:
+        self.needed = needed
+
+    def proof(self, threshold, share=1.0):
+        return "above" if share >= self.needed else None
+
+
+def claims(**needed: float) -> list[tuple[str, Claim]]:
+    return [
+        (gate, Claim(estimate=Level(p), label=gate, value=1.0, sign=">", threshold=0.0, held=True))
+        for gate, p in needed.items()
+    ]
+
+
+def test_comparisons_that_stay_proven_are_counted():
+    assert note("income", claims(gate_a=0.1, gate_b=0.2, gate_c=0.3), 0.95) == (
+        "all 3 comparisons on the test rows of income are proven together (Holm, 0.95)"
+    )
+    assert note("income", claims(gate_a=0.1, gate_b=0.2), 0.9).startswith("both comparisons on the test rows")
+
+
+def test_gates_that_lose_their_proof_are_named():
+    assert note("income", claims(gate_a=0.1, gate_b=0.9, gate_c=0.95), 0.95) == (
+        "1 of 3 comparisons on the test rows of income are proven together (Holm, 0.95), not all of "
+        "gate_b, gate_c"
+    )
+
+
+def test_one_comparison_made_twice_needs_no_note():
+    assert note("income", claims(gate_a=0.1) * 2, 0.95) == ""
+    assert note("income", [], 0.95) == ""

@@ -154,7 +154,7 @@ def _squared(e: Evidence) -> Array:
 
 
 def _absolute(e: Evidence) -> Array:
-    return np.abs(_off(e))
+    return np.asarray(np.abs(_off(e)))
 
 
 def _relative(e: Evidence) -> Array:
@@ -173,7 +173,9 @@ def _explained(centred: bool, _: Metric, e: Evidence) -> Statistic:
         left = square - off**2 / n if centred else square
         whole = yy - y**2 / n
         constant = whole <= 1e-12 * yy  # then scikit-learn says 1 without any error, else 0
-        return np.where(constant, np.where(left <= 0, 1.0, 0.0), 1 - left / np.where(constant, 1, whole))
+        return np.asarray(
+            np.where(constant, np.where(left <= 0, 1.0, 0.0), 1 - left / np.where(constant, 1, whole))
+        )
 
     return Moments(terms, function)
 
@@ -198,7 +200,7 @@ class Median:
     weight: Array
     smooth: bool = False
 
-    def values(self, units: Units, counts: NDArray[np.uint8]) -> Array:
+    def values(self, units: Units, counts: NDArray[Any]) -> Array:
         """Return (B,) the median in each resample."""
         order = np.argsort(self.of, kind="stable")
         column, weight, found = units.column[order], self.weight[order], []

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from harness.errors import ScoreError
 from harness.uncertainty.interval import Interval
-from harness.uncertainty.resamples import RESAMPLES, Units
+from harness.uncertainty.resamples import RESAMPLES, Units, shares
 from harness.uncertainty.statistics import Statistic
 
 __tracebackhide__ = True
@@ -58,6 +58,18 @@ def interval(
     lower, upper = (float(end) for end in np.quantile(values, tails))
     found = Interval(lower=lower, upper=upper, n=len(units.column), method=method)
     return found.around(estimate)
+
+
+def bound(statistic: Statistic, units: Units, tail: float) -> float:
+    """Return the `tail` quantile of the Bayesian bootstrap, in which a statistic has a density.
+
+    Of rows with one more, added as the worst there can be (or the best, for an upper bound), it is a bound
+    that holds though few rows went wrong: of a share it is the exact one of Clopper and Pearson, and the
+    difference of two shares on the same rows stays above 0 when McNemar's exact test says so.
+    """
+    with np.errstate(all="ignore"):
+        values = np.concatenate([statistic.values(units, part) for part in shares(units)])
+    return float(np.quantile(values, tail))
 
 
 def _tails(units: Units, confidence: float) -> tuple[float, float]:

@@ -77,9 +77,9 @@ def difference(metric: Metric, a: Evidence, b: Evidence, confidence: float) -> I
     """Return the interval of the score of a minus that of b, which are of the same rows in the same order.
 
     DeLong for roc_auc, else the paired bootstrap: both sides see the same resamples. Exchanging a and b
-    mirrors it exactly; equal predictions give [0, 0].
+    mirrors it exactly; predictions that are equal in what the metric looks at give [0, 0].
     """
-    if (mine := _said(a)) == (other := _said(b)):
+    if (mine := _said(metric, a)) == (other := _said(metric, b)):
         return Interval(lower=0.0, upper=0.0, n=len(a), method=_paired_method(metric, a))
     value_a, value_b = float(metric.function(a)), float(metric.function(b))
     if (value_a, mine) < (value_b, other):  # one order, so that no rounding depends on who is first
@@ -188,10 +188,12 @@ def _paired_method(metric: Metric, evidence: Evidence) -> str:
     return "paired cluster BCa bootstrap" if evidence.groups is not None else "paired BCa bootstrap"
 
 
-def _said(evidence: Evidence) -> tuple[bytes, bytes, bytes]:
+def _said(metric: Metric, evidence: Evidence) -> tuple[bytes, ...]:
+    """Return the predictions that the metric looks at; a `@metric` may look at all of them."""
     said = evidence.predictions
-    parts = (said.labels, said.probability, said.ranking)
-    return tuple(b"" if part is None else np.ascontiguousarray(part).tobytes() for part in parts)  # type: ignore[return-value]
+    seen = ("labels", "probability", "ranking") if metric.place else (metric.needs,)
+    parts = (getattr(said, name) for name in seen)
+    return tuple(b"" if part is None else np.ascontiguousarray(part).tobytes() for part in parts)
 
 
 def _side(lower: float, upper: float, threshold: float) -> Side | None:

@@ -60,8 +60,8 @@ def proof(metric: Metric, evidence: Evidence, threshold: float, confidence: floa
 def settling(metric: Metric, evidence: Evidence, threshold: float, confidence: float) -> int | None:
     """Return how many rows would tell on which side of `threshold` the true score lies.
 
-    The score is taken to stay as it is. They are rows of the kind that `Interval.n` counts. None if no number does: the score equals the threshold,
-    or more than 10**9 rows would be needed.
+    The score is taken to stay as it is. They are rows of the kind that `Interval.n` counts. None if no
+    number does: the score equals the threshold, or more than 10**9 rows would be needed.
     """
     if (counted := _counted(metric, evidence)) is not None:
         return proportions.settling(*counted, threshold, confidence)

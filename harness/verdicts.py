@@ -86,19 +86,18 @@ def _judged(claim: Claim, confidence: float) -> ComparisonRecord:
         end=claim.end,
     )
     try:
-        interval = claim.estimate.interval()
         verdict = _verdict(claim)
         rows = claim.estimate.settling(claim.threshold) if verdict == "NOT PROVEN" else None
+        bare = dataclasses.replace(bare, verdict=verdict, rows=rows)
+        interval = claim.estimate.interval()
     except ScoreError as error:
         return dataclasses.replace(bare, note=error.problem)
     return dataclasses.replace(
         bare,
-        verdict=verdict,
         lower=interval.lower,
         upper=interval.upper,
         n=interval.n,
         method=interval.method,
-        rows=rows,
         note=claim.estimate.note,
     )
 

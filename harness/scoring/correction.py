@@ -35,7 +35,8 @@ def corrected(metric: Metric, trials: Sequence[Evidence], *, seed: int) -> Corre
 
     The best trial of each bootstrap sample of the rows is scored on the rows left out (Tsamardinos,
     Greasidou & Borboudakis 2018, Machine Learning 107:1895: BBC); the mean of that is what choosing so is
-    worth.
+    worth. It is never better than the raw score: the mean is noisy, and a correction that flatters is none.
+
     Ties go to the first trial. Weights go along with rows, rows of a group are drawn together.
 
     trials: at least one, all of the same rows in the same order.
@@ -58,7 +59,8 @@ def corrected(metric: Metric, trials: Sequence[Evidence], *, seed: int) -> Corre
             f"{metric.name} of the best trial cannot be corrected: rows left out have no such score",
             "take more validation rows",
         )
-    return Corrected(value=float(found.mean()), raw=raw, trials=len(trials), resamples=len(found))
+    value = sign * min(sign * float(found.mean()), sign * raw)
+    return Corrected(value=value, raw=raw, trials=len(trials), resamples=len(found))
 
 
 def _drawn(sizes: tuple[int, ...], resamples: int, rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -37,9 +37,15 @@ def interval(metric: Metric, evidence: Evidence, confidence: float) -> Interval:
     ranking = evidence.predictions.ranking
     if _is(metric, "roc_auc") and _plain(evidence) and ranking is not None:
         return auc_interval(evidence.y, ranking, evidence.n_classes, confidence)
-    return _bootstrapped(
-        metric, statistic(metric, evidence), float(metric.function(evidence)), evidence, confidence
-    )
+    try:
+        return _bootstrapped(
+            metric, statistic(metric, evidence), float(metric.function(evidence)), evidence, confidence
+        )
+    except bootstrap.AlikeError:
+        if not _bounded(metric):
+            raise
+        lower, upper = bounds(metric, evidence, confidence)
+        return Interval(lower=lower, upper=upper, n=len(evidence), method="Bayesian bootstrap")
 
 
 def bounds(metric: Metric, evidence: Evidence, confidence: float) -> tuple[float, float]:
@@ -83,9 +89,9 @@ def difference(metric: Metric, a: Evidence, b: Evidence, confidence: float) -> I
     """Return the interval of the score of a minus that of b, which are of the same rows in the same order.
 
     DeLong for roc_auc, else the paired bootstrap: both sides see the same resamples. Exchanging a and b
-    mirrors it exactly; equal predictions give [0, 0].
+    mirrors it exactly; predictions that are equal in what the metric looks at give [0, 0].
     """
-    if (mine := _said(a)) == (other := _said(b)):
+    if (mine := _said(metric, a)) == (other := _said(metric, b)):
         return Interval(lower=0.0, upper=0.0, n=len(a), method=_paired_method(metric, a))
     value_a, value_b = float(metric.function(a)), float(metric.function(b))
     if (value_a, mine) < (value_b, other):  # one order, so that no rounding depends on who is first
@@ -230,25 +236,28 @@ def _bootstrapped(
     paired: bool = False,
 ) -> Interval:
     words = ["paired"] if paired else []
-    words += ["cluster"] if evidence.groups is not None else []
+    words += [evidence.grouping] if evidence.groups is not None else []
     words += ["BCa" if of.smooth else "percentile", "bootstrap"]
     try:
         with bound(1):  # threads of BLAS only wait for each other here
             return bootstrap.interval(of, estimate, evidence.units, confidence, method=" ".join(words))
     except ScoreError as error:
-        raise ScoreError(f"{metric.name} has no interval: {error.problem}", error.remedy) from error
+        raise type(error)(f"{metric.name} has no interval: {error.problem}", error.remedy) from error
 
 
 def _paired_method(metric: Metric, evidence: Evidence) -> str:
     if _is(metric, "roc_auc") and _plain(evidence):
         return "DeLong"
-    return "paired cluster BCa bootstrap" if evidence.groups is not None else "paired BCa bootstrap"
+    grouping = f"{evidence.grouping} " if evidence.groups is not None else ""
+    return f"paired {grouping}BCa bootstrap"
 
 
-def _said(evidence: Evidence) -> tuple[bytes, bytes, bytes]:
+def _said(metric: Metric, evidence: Evidence) -> tuple[bytes, ...]:
+    """Return the predictions that the metric looks at; a `@metric` may look at all of them."""
     said = evidence.predictions
-    parts = (said.labels, said.probability, said.ranking)
-    return tuple(b"" if part is None else np.ascontiguousarray(part).tobytes() for part in parts)  # type: ignore[return-value]
+    seen = ("labels", "probability", "ranking") if metric.place else (metric.needs,)
+    parts = (getattr(said, name) for name in seen)
+    return tuple(b"" if part is None else np.ascontiguousarray(part).tobytes() for part in parts)
 
 
 def rests_on(metric: Metric, evidence: Evidence) -> int:

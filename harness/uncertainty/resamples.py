@@ -101,7 +101,7 @@ def drawn(sizes: tuple[int, ...], resamples: int, seed: int) -> NDArray[np.uint8
 
 
 def shares(units: Units, resamples: int = RESAMPLES) -> Iterator[NDArray[np.float64]]:
-    """Yield by parts of the resamples (b, u) weights of the Bayesian bootstrap (Rubin 1981, Ann. Stat. 9:130).
+    """Yield by parts of the resamples (b, u) weights of the Bayesian bootstrap (Rubin 1981, AoS 9:130).
 
     Those of a stratum are all equally likely and sum to one less than its units, of which one was added.
     """

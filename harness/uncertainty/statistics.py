@@ -93,8 +93,12 @@ class Linear:
     def values(self, units: Units, counts: NDArray[Any]) -> NDArray[np.float64]:
         """Return (B,) the statistic of B resamples, but for terms of 1 / n."""
         influence = self.influence(units)
-        moved = np.concatenate([part.astype(np.float64) @ influence for part in blocks(counts)])
-        return self.estimate + moved - float(influence.sum())
+        # Not all resamples are as large as the rows: those left out of one are a third, and count as whole.
+        moved = [
+            part.astype(np.float64) @ influence / part.mean(axis=1) - influence.sum()
+            for part in blocks(counts)
+        ]
+        return self.estimate + np.concatenate(moved)
 
     def influence(self, units: Units) -> NDArray[np.float64]:
         """Return (u,) the statistic's own derivatives."""

@@ -63,6 +63,11 @@ def adjusted(claims: Sequence[Claim]) -> list[Claim]:
     return [claim for claim in claims if claim in proven]
 
 
+def proven(claim: Claim) -> bool:
+    """Return whether a claim, or the opposite of one that did not hold, is proven by itself."""
+    return _verdict(claim) == _held(claim)
+
+
 def _held(claim: Claim) -> Verdict:
     return "PROVEN" if claim.held else "REFUTED"
 

@@ -17,13 +17,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ[variable] = "1"  # a process a core
+from pathlib import Path
 
 import numpy as np
 from scipy import stats
 
+from harness.errors import ScoreError
 from harness.models.predictions import Predictions
 from harness.scoring.correction import corrected
 from harness.scoring.evidence import Evidence
@@ -240,7 +239,7 @@ def truth(case: Case, p: float) -> float:
 
 
 def coverage(number: int, p: float, n: int, draws: int) -> Figure:
-    """Draw data sets, and count how many intervals contain the truth, beside plus or minus 1.96 bootstrap errors."""
+    """Draw data sets, and count how many intervals contain the truth, beside the score +- 1.96 true errors."""
     case = CASES[number]
     rng = np.random.default_rng([n, int(p * 100), 4, number])
     metric, true = METRICS[case.metric], truth(case, p)
@@ -250,7 +249,7 @@ def coverage(number: int, p: float, n: int, draws: int) -> Figure:
         drawn = case.draw(rng, n, p)
         try:
             found = (interval if len(drawn) == 1 else difference)(metric, *drawn, CONFIDENCE)
-        except Exception:  # such rows have no interval, and say so
+        except ScoreError:  # such rows have no interval, and say so
             lost += 1
             continue
         ours += found.lower <= true <= found.upper
@@ -265,7 +264,7 @@ def coverage(number: int, p: float, n: int, draws: int) -> Figure:
 
 
 def chosen(trials: int, rho: float, steps: int, p: float, n: int, draws: int) -> Figure:
-    """Pick the best of equally good trials, and see by how much its score, raw and corrected, exceeds the truth."""
+    """Pick the best of equally good trials, and see how far its score, raw and corrected, exceeds the truth."""
     rng = np.random.default_rng([n, int(p * 100), 5, trials, int(rho * 10), steps])
     accuracy = METRICS["accuracy"]
     y = np.ones(n, dtype=np.int64)
@@ -345,8 +344,7 @@ def main() -> int:
     missed = [one for one in figures if not one.well]
     print(f"\n{len(figures)} cells in {time.perf_counter() - started:.0f} s, {len(missed)} missed")
     if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump([asdict(one) for one in figures], file, indent=1)
+        Path(options.json).write_text(json.dumps([asdict(one) for one in figures], indent=1), "utf-8")
     return bool(missed)
 
 

@@ -1,4 +1,4 @@
-"""How often gates pass by luck, intervals miss the truth, and the best score flatters: simulated, with the real code.
+"""How often gates pass by luck, intervals miss, and the best score flatters: simulated, with the real code.
 
 Usage: `make bench-verdicts`, or `python benchmarks/verdicts.py [--quick] [--json FILE]`.
 Exit code 1 if a target is missed: false passes of the policy `proven` 2.5 %, coverage 93 to 97 %, bias of
@@ -239,7 +239,7 @@ def truth(case: Case, p: float) -> float:
 
 
 def coverage(number: int, p: float, n: int, draws: int) -> Figure:
-    """Draw data sets, and count how many intervals contain the truth, beside the score +- 1.96 true errors."""
+    """Draw data sets, and count how many intervals contain the truth, and those of +- 1.96 true errors."""
     case = CASES[number]
     rng = np.random.default_rng([n, int(p * 100), 4, number])
     metric, true = METRICS[case.metric], truth(case, p)
@@ -264,7 +264,7 @@ def coverage(number: int, p: float, n: int, draws: int) -> Figure:
 
 
 def chosen(trials: int, rho: float, steps: int, p: float, n: int, draws: int) -> Figure:
-    """Pick the best of equally good trials, and see how far its score, raw and corrected, exceeds the truth."""
+    """Pick the best of equally good trials; see how far its score, raw and corrected, exceeds the truth."""
     rng = np.random.default_rng([n, int(p * 100), 5, trials, int(rho * 10), steps])
     accuracy = METRICS["accuracy"]
     y = np.ones(n, dtype=np.int64)

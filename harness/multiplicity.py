@@ -21,6 +21,9 @@ def note(dataset: str, claims: Sequence[tuple[str, Claim]], confidence: float) -
         return ""
     kept = adjusted([claim for _, claim in different.values()])
     lost = dict.fromkeys(gate for gate, claim in alone if claim not in kept)
-    what = f"on the test rows of {dataset} stay proven together (Holm, {confidence:.4g})"
+    where, risk = f"on the test rows of {dataset}", f"(Holm, {confidence:.4g})"
+    if len(alone) == 1 and not lost:
+        return f"the one proven comparison {where} stays proven with all {len(different)} in mind {risk}"
     some = f"{len(kept)} of {len(alone)}" if lost else f"all {len(alone)}"
-    return f"{some} proven comparisons {what}{': not ' if lost else ''}{', '.join(lost)}"
+    text = f"{some} proven comparisons {where} stay proven together {risk}"
+    return f"{text}: not {', '.join(lost)}" if lost else text

@@ -36,6 +36,12 @@ def test_gates_that_lose_their_proof_are_named_and_those_that_had_none_are_not()
     )
 
 
+def test_a_single_proof_among_others_is_weighed_with_them():
+    assert note("income", claims(gate_a=0.1, gate_b=3.0), 0.95) == (
+        "the one proven comparison on the test rows of income stays proven with all 2 in mind (Holm, 0.95)"
+    )
+
+
 def test_one_comparison_or_none_that_is_proven_needs_no_note():
     assert note("income", claims(gate_a=0.1) * 2, 0.95) == ""
     assert note("income", claims(gate_a=2.0, gate_b=3.0), 0.95) == ""

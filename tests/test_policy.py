@@ -168,7 +168,7 @@ def test_a_mark_that_names_what_the_gate_does_not_ask_for_is_refused(judged):
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         [
-            "*gate_proven: @pytest.mark.judges names 'experiment_stump', which is none of its arguments; name "
-            'those that it judges, as @pytest.mark.judges("experiment_line")*'
+            "*gate_proven: @pytest.mark.judges names 'experiment_stump', which is none of its arguments; "
+            'name those that it judges, as @pytest.mark.judges("experiment_line")*'
         ]
     )

@@ -129,6 +129,8 @@ def difference_proof(
     That one is more accurate than the other is told by McNemar's exact test, and that it ranks better by the
     interval of the difference; all else by `difference_bounds`.
     """
+    if _said(metric, a) == _said(metric, b):  # the difference is 0, whatever the rows
+        return None if threshold == 0 else "above" if threshold < 0 else "below"
     value = float(metric.function(a)) - float(metric.function(b))
     if value >= threshold and _exceeds(metric, a, b, threshold, confidence):
         return "above"

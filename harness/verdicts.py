@@ -55,7 +55,7 @@ def adjusted(claims: Sequence[Claim]) -> list[Claim]:
     proven: list[Claim] = []
     open_ = list(claims)
     while open_:
-        found = [claim for claim in open_ if _verdict(claim, 1 / len(open_)) == _held(claim)]
+        found = [claim for claim in open_ if _proven(claim, 1 / len(open_))]
         if not found:
             break
         proven += found
@@ -63,8 +63,11 @@ def adjusted(claims: Sequence[Claim]) -> list[Claim]:
     return [claim for claim in claims if claim in proven]
 
 
-def _held(claim: Claim) -> Verdict:
-    return "PROVEN" if claim.held else "REFUTED"
+def _proven(claim: Claim, share: float) -> bool:
+    try:
+        return _verdict(claim, share) == ("PROVEN" if claim.held else "REFUTED")
+    except ScoreError:  # there is no interval of such a score
+        return False
 
 
 def _verdict(claim: Claim, share: float = 1.0) -> Verdict:

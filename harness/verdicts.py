@@ -52,24 +52,26 @@ def adjusted(claims: Sequence[Claim]) -> list[Claim]:
     Holm, Scandinavian Journal of Statistics 6, 1979, 65-70: of m claims those are proven whose risk is
     below 1/m of the whole; then of the others those below 1/(m - proven), and so on.
     """
-    proven: list[Claim] = []
+    kept: list[Claim] = []
     open_ = list(claims)
     while open_:
-        found = [claim for claim in open_ if _verdict(claim, 1 / len(open_)) == _held(claim)]
+        found = [claim for claim in open_ if proven(claim, 1 / len(open_))]
         if not found:
             break
-        proven += found
+        kept += found
         open_ = [claim for claim in open_ if claim not in found]
-    return [claim for claim in claims if claim in proven]
+    return [claim for claim in claims if claim in kept]
 
 
-def proven(claim: Claim) -> bool:
-    """Return whether a claim, or the opposite of one that did not hold, is proven by itself."""
-    return _verdict(claim) == _held(claim)
+def proven(claim: Claim, share: float = 1.0) -> bool:
+    """Return whether a claim, or the opposite of one that did not hold, is proven by itself.
 
-
-def _held(claim: Claim) -> Verdict:
-    return "PROVEN" if claim.held else "REFUTED"
+    share: of the risk that it may take.
+    """
+    try:
+        return _verdict(claim, share) == ("PROVEN" if claim.held else "REFUTED")
+    except ScoreError:  # there is no interval of such a score
+        return False
 
 
 def _verdict(claim: Claim, share: float = 1.0) -> Verdict:

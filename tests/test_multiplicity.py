@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.errors import ScoreError
 from harness.multiplicity import note
 from harness.scoring.score import Claim
 
@@ -14,6 +15,13 @@ class Level:
 
     def proof(self, threshold, share=1.0):
         return "above" if share >= self.needed else None
+
+
+class Unsure:
+    """An estimate that has no interval, as that of a largest error."""
+
+    def proof(self, threshold, share=1.0):
+        raise ScoreError("max_error has no interval", "use rmse")
 
 
 def claims(**needed: float) -> list[tuple[str, Claim]]:
@@ -46,3 +54,11 @@ def test_one_comparison_or_none_that_is_proven_needs_no_note():
     assert note("income", claims(gate_a=0.1) * 2, 0.95) == ""
     assert note("income", claims(gate_a=2.0, gate_b=3.0), 0.95) == ""
     assert note("income", [], 0.95) == ""
+
+
+def test_a_score_without_an_interval_is_not_proven_and_ends_no_run():
+    largest = Claim(estimate=Unsure(), label="max_error", value=1.0, sign="<", threshold=2.0, held=True)
+
+    assert note("income", [*claims(gate_a=0.1), ("gate_b", largest)], 0.95) == (
+        "1 of 2 comparisons on the test rows of income are proven together (Holm, 0.95), not all of gate_b"
+    )

@@ -62,9 +62,10 @@ def interval(
             f"all {resamples:,} resamples of these rows give the same value",
             "take more rows, or compare a score whose interval counts rows, such as accuracy",
         )
-    tails = _tails(units, confidence)
+    reach, tail = _reach(units, confidence), NormalDist().cdf
+    tails = tail(-reach), tail(reach)
     if statistic.smooth:
-        tails = _corrected(values, estimate, _acceleration(statistic, units), tails)
+        tails = _corrected(values, estimate, _acceleration(statistic, units), reach)
     lower, upper = (float(end) for end in np.quantile(values, tails))
     found = Interval(lower=lower, upper=upper, n=len(units.column), method=method)
     return found.around(estimate)
@@ -82,13 +83,11 @@ def bound(statistic: Statistic, units: Units, tail: float) -> float:
     return float(np.quantile(values, tail))
 
 
-def _tails(units: Units, confidence: float) -> tuple[float, float]:
+def _reach(units: Units, confidence: float) -> float:
     from scipy.special import stdtrit
 
     free = len(units) - len(units.sizes)
-    t = float(stdtrit(free, (1 + confidence) / 2)) * np.sqrt(len(units) / free)
-    tail = NormalDist().cdf(-t)
-    return tail, 1 - tail
+    return float(stdtrit(free, (1 + confidence) / 2) * np.sqrt(len(units) / free))
 
 
 def _acceleration(statistic: Statistic, units: Units) -> float:
@@ -102,18 +101,18 @@ def _acceleration(statistic: Statistic, units: Units) -> float:
 
 
 def _corrected(
-    values: NDArray[np.float64], estimate: float, acceleration: float, tails: tuple[float, float]
+    values: NDArray[np.float64], estimate: float, acceleration: float, reach: float
 ) -> tuple[float, float]:
     normal = NormalDist()
     near = _near(values)
     below = float(np.mean(values < estimate - near) + np.mean(values <= estimate + near)) / 2
     bias = normal.inv_cdf(min(max(below, 0.5 / len(values)), 1 - 0.5 / len(values)))
 
-    def moved(tail: float) -> float:
-        z = bias + normal.inv_cdf(tail)
+    def moved(z: float) -> float:
+        z += bias
         return normal.cdf(bias + z / max(1 - acceleration * z, 0.1))
 
-    return moved(tails[0]), moved(tails[1])
+    return moved(-reach), moved(reach)
 
 
 def _near(values: NDArray[np.float64]) -> float:

@@ -18,7 +18,7 @@ quick = settings(deadline=None, max_examples=40)
 
 
 def psi(y: NDArray[np.int64], ranking: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (positive rows, negative rows) 1 where the positive one ranks higher, 1/2 where they are equal."""
+    """Return (positive, negative rows) 1 where the positive one ranks higher, 1/2 where they are equal."""
     above = ranking[y == 1][:, None] - ranking[y == 0][None, :]
     return np.where(above > 0, 1.0, np.where(above == 0, 0.5, 0.0))
 

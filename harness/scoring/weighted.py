@@ -132,7 +132,7 @@ def _quotient(sums: Array) -> Array:
 
 def _probability(e: Evidence) -> Array:
     assert e.predictions.probability is not None, "Scores refuses a metric whose input is missing"
-    return np.minimum(e.predictions.probability, 1)
+    return np.asarray(np.minimum(e.predictions.probability, 1))
 
 
 def _surprise(e: Evidence) -> Array:
@@ -159,7 +159,7 @@ def _absolute(e: Evidence) -> Array:
 
 
 def _relative(e: Evidence) -> Array:
-    return np.abs(_off(e)) / np.maximum(np.abs(e.y), np.finfo(np.float64).eps)
+    return np.asarray(np.abs(_off(e)) / np.maximum(np.abs(e.y), np.finfo(np.float64).eps))
 
 
 def _explained(centred: bool, _: Metric, e: Evidence) -> Statistic:

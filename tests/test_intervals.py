@@ -1,0 +1,333 @@
+"""Intervals of scores and differences: which method when, what they prove, and where there is none."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.errors import ScoreError
+from harness.models.model import Predictions
+from harness.scoring import intervals
+from harness.scoring.evidence import Evidence
+from harness.scoring.metrics import METRICS
+from harness.scoring.standard import Metric
+from harness.uncertainty.proportions import clopper_pearson, wilson
+
+few = settings(deadline=None, max_examples=10)
+CLASSES = [name for name, m in METRICS.items() if "binary" in m.tasks]
+VALUES = [name for name, m in METRICS.items() if "regression" in m.tasks and name != "max_error"]
+
+
+def ranked(seed: int, n: int = 120, k: int = 2, skill: float = 1.0) -> Evidence:
+    """Return evidence of a model of some skill on the same rows for every seed."""
+    y = np.arange(n) % k
+    ranking = np.random.default_rng(seed).normal(size=(n, k)) + skill * np.eye(k)[y]
+    p = np.exp(ranking) / np.exp(ranking).sum(axis=1, keepdims=True)
+    return Evidence(y, Predictions(p.argmax(axis=1), p, p[:, 1] if k == 2 else p), None, k, dict)
+
+
+def valued(seed: int, n: int = 120) -> Evidence:
+    y = np.random.default_rng(0).normal(size=n)
+    return Evidence(y, Predictions(y + np.random.default_rng(seed).normal(size=n)), None, 0, dict)
+
+
+def evidence(name: str, seed: int, **options: int) -> Evidence:
+    return ranked(seed, **options) if name in CLASSES else valued(seed, **options)
+
+
+def with_weight(e: Evidence) -> Evidence:
+    return dataclasses.replace(e, weight=np.random.default_rng(1).uniform(0.5, 2, len(e)))
+
+
+def with_groups(e: Evidence) -> Evidence:
+    return dataclasses.replace(e, groups=np.arange(len(e)) // 4)
+
+
+def said(y: list[int], labels: list[int], k: int = 2) -> Evidence:
+    return Evidence(np.array(y), Predictions(np.array(labels)), None, k, dict)
+
+
+PLAIN = {
+    "accuracy": "Wilson",
+    "precision": "Wilson",
+    "recall": "Wilson",
+    "roc_auc": "DeLong",
+    "median_absolute_error": "percentile bootstrap",
+}
+
+
+@pytest.mark.parametrize("name", [*CLASSES, *VALUES])
+def test_each_metric_has_its_method_and_contains_its_score(name: str) -> None:
+    e, metric = evidence(name, 1), METRICS[name]
+    kind = "percentile" if name == "median_absolute_error" else "BCa"
+    methods = {
+        PLAIN.get(name, "BCa bootstrap"): e,
+        f"{kind} bootstrap": with_weight(e),
+        f"cluster {kind} bootstrap": with_groups(e),
+    }
+
+    for method, made in methods.items():
+        found = intervals.interval(metric, made, 0.95)
+        assert found.method == method
+        assert found.lower <= metric.function(made) <= found.upper
+        assert found.lower < found.upper
+
+
+def test_of_three_classes_precision_and_recall_are_no_proportions() -> None:
+    e = ranked(2, k=3)
+
+    methods = {name: intervals.interval(METRICS[name], e, 0.95).method for name in PLAIN if name in CLASSES}
+
+    assert methods == {
+        "accuracy": "Wilson",
+        "precision": "BCa bootstrap",
+        "recall": "BCa bootstrap",
+        "roc_auc": "DeLong",
+    }
+
+
+def test_a_proportion_rests_on_the_rows_that_it_is_of() -> None:
+    e = said([0] * 60 + [1] * 40, [0] * 50 + [1] * 10 + [1] * 30 + [0] * 10)
+
+    assert intervals.interval(METRICS["accuracy"], e, 0.9) == wilson(80, 100, 0.9)
+    assert intervals.interval(METRICS["recall"], e, 0.9) == wilson(30, 40, 0.9)
+    assert intervals.interval(METRICS["precision"], e, 0.9) == wilson(30, 40, 0.9)
+    assert intervals.bounds(METRICS["recall"], e, 0.9) == clopper_pearson(30, 40, 0.9)
+    assert [intervals.rests_on(METRICS[name], e) for name in ("accuracy", "recall", "f1")] == [100, 40, 100]
+    assert intervals.rests_on(METRICS["recall"], with_weight(e)) == 100
+
+
+@pytest.mark.parametrize(("name", "what"), [("recall", "truly"), ("precision", "predicted")])
+def test_a_proportion_of_no_rows_is_refused(name: str, what: str) -> None:
+    e = said([0, 0, 0], [1, 0, 0]) if name == "recall" else said([1, 0, 0], [0, 0, 0])
+
+    with pytest.raises(ScoreError) as told:
+        intervals.interval(METRICS[name], e, 0.95)
+
+    assert told.value.problem == f"{name} has no interval: none of 3 rows is {what} positive"
+    assert told.value.remedy == "use balanced_accuracy or roc_auc here, or take more rows"
+    assert intervals.rests_on(METRICS[name], e) == 0
+
+
+def test_the_largest_error_is_refused() -> None:
+    for asked in (intervals.interval, intervals.bounds):
+        with pytest.raises(ScoreError) as told:
+            asked(METRICS["max_error"], valued(1), 0.95)
+        assert told.value.problem == (
+            "max_error has no interval: resampled rows never hold a larger error than these 120 rows"
+        )
+    with pytest.raises(ScoreError, match="use rmse, mae or median_absolute_error in a gate that is to be pr"):
+        intervals.difference(METRICS["max_error"], valued(1), valued(2), 0.95)
+
+
+@pytest.mark.parametrize("name", ["recall", "balanced_accuracy", "f1", "matthews_corrcoef", "log_loss"])
+def test_rows_without_an_error_are_no_proof_that_there_is_none(name: str) -> None:
+    y = np.arange(35) % 3
+    p = np.full((35, 3), 0.05) + 0.85 * np.eye(3)[y]
+    e = Evidence(y, Predictions(y.copy(), p, p), None, 3, dict)
+
+    with pytest.raises(ScoreError) as told:
+        intervals.interval(METRICS[name], e, 0.95)
+
+    assert told.value.problem == (
+        f"{name} has no interval: all 2,000 resamples of these rows give the same value"
+    )
+    assert told.value.remedy.endswith("compare a score whose interval counts rows, such as accuracy")
+    assert intervals.interval(METRICS["accuracy"], e, 0.95).lower == pytest.approx(0.9011, abs=1e-4)
+    assert intervals.interval(METRICS["roc_auc"], e, 0.95).lower < 0.75
+
+
+@few
+@given(
+    st.integers(0, 99), st.sampled_from(["accuracy", "recall", "roc_auc", "f1", "rmse"]), st.floats(0.3, 1.4)
+)
+def test_a_side_is_proven_if_and_only_if_its_bound_is_beyond(seed: int, name: str, threshold: float) -> None:
+    e, metric = evidence(name, seed), METRICS[name]
+    lower, upper = intervals.bounds(metric, e, 0.95)
+
+    side = intervals.proof(metric, e, threshold, 0.95)
+
+    assert (side == "above") == (lower >= threshold)
+    assert (side == "below") == (lower < threshold and upper <= threshold)
+    assert intervals.proof(metric, e, lower, 0.95) == "above"
+    assert intervals.proof(metric, e, upper, 0.95) == "below"
+    assert intervals.proof(metric, e, (lower + upper) / 2, 0.95) is None
+
+
+@pytest.mark.parametrize("name", ["accuracy", "roc_auc", "rmse"])
+def test_more_rows_settle_what_these_do_not_and_fewer_what_they_do(name: str) -> None:
+    e, metric = evidence(name, 5), METRICS[name]
+    value, (lower, upper) = float(metric.function(e)), intervals.bounds(metric, e, 0.95)
+
+    for near, far in ((value - 0.01, lower - 0.05), (value + 0.01, upper + 0.05)):
+        assert intervals.settling(metric, e, near, 0.95) > len(e) * 4
+        assert intervals.settling(metric, e, far, 0.95) <= len(e)
+    assert intervals.settling(metric, e, value, 0.95) is None
+    assert intervals.settling(metric, e, value + 1e-7, 0.95) is None
+
+
+DIFFERENCES = ["accuracy", "recall", "roc_auc", "average_precision", "log_loss", "rmse", "r2"]
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+@settings(deadline=None, max_examples=3)
+@given(st.integers(0, 49), st.integers(50, 99))
+def test_a_difference_is_antisymmetric_to_the_last_bit(name: str, one: int, other: int) -> None:
+    metric, a, b = METRICS[name], evidence(name, one, n=60), evidence(name, other, n=60)
+    for make in (lambda e: e, with_weight, with_groups):
+        mine, theirs = make(a), make(b)
+        there = intervals.difference(metric, mine, theirs, 0.95)
+
+        assert there == intervals.difference(metric, theirs, mine, 0.95).mirrored()
+        assert there.lower <= metric.function(mine) - metric.function(theirs) <= there.upper
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_a_model_differs_from_itself_by_exactly_nothing(name: str) -> None:
+    metric, e = METRICS[name], evidence(name, 1)
+
+    found = intervals.difference(metric, e, dataclasses.replace(e), 0.95)
+
+    assert (found.lower, found.upper, found.n) == (0.0, 0.0, 120)
+
+
+def test_only_what_a_metric_looks_at_makes_a_difference() -> None:
+    a = ranked(1)
+    p = np.clip(a.predictions.probability * 1.0001, 0, 1)
+    b = dataclasses.replace(a, predictions=Predictions(a.predictions.labels, p, a.predictions.ranking))
+
+    same, other = (intervals.difference(METRICS[name], a, b, 0.95) for name in ("f1", "log_loss"))
+
+    assert (same.lower, same.upper) == (0, 0)
+    assert other.lower < other.upper
+    own = Metric(
+        name="own",
+        greater_is_better=True,
+        tasks=METRICS["f1"].tasks,
+        needs="labels",
+        function=lambda e: float(e.predictions.probability[:, 1].mean()),
+        logged=True,
+        place="a.py:1",
+    )
+    assert intervals.difference(own, a, b, 0.95).lower != 0
+
+
+def test_a_difference_that_never_varies_is_not_taken_as_known() -> None:
+    y = np.linspace(0, 1, 30)
+    one, other = (Evidence(y, Predictions(y + off), None, 0, dict) for off in (2.0, 1.0))
+
+    with pytest.raises(
+        ScoreError, match="mae has no interval: all 2,000 resamples of these rows give the sa"
+    ):
+        intervals.difference(METRICS["mae"], one, other, 0.95)
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "method"),
+    [
+        ("roc_auc", lambda e: e, "DeLong"),
+        ("roc_auc", with_weight, "paired BCa bootstrap"),
+        ("roc_auc", with_groups, "paired cluster BCa bootstrap"),
+        ("accuracy", lambda e: e, "paired BCa bootstrap"),
+        ("median_absolute_error", lambda e: e, "paired percentile bootstrap"),
+    ],
+)
+def test_a_difference_says_how_it_was_found(name: str, make, method: str) -> None:
+    a, b = make(evidence(name, 1)), make(evidence(name, 2))
+
+    assert intervals.difference(METRICS[name], a, b, 0.95).method == method
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "accuracy", "rmse"])
+def test_of_a_model_and_itself_the_method_is_that_of_any_other(name: str) -> None:
+    a, b = evidence(name, 1), evidence(name, 2)
+
+    for make in (lambda e: e, with_groups):
+        itself, another = (intervals.difference(METRICS[name], make(a), make(x), 0.95) for x in (a, b))
+        assert itself.method == another.method
+
+
+def against(more: int, fewer: int, both: int = 30) -> tuple[Evidence, Evidence]:
+    """Return two models: rows that only the first has right, only the second, and both."""
+    n = more + fewer + both
+    y = np.arange(n) % 2
+    only = np.repeat([1, 2, 0], [more, fewer, both])
+    mine, other = (said(list(y), list(np.where(only == side, 1 - y, y))) for side in (2, 1))
+    return mine, other
+
+
+def test_accuracies_are_compared_by_mcnemars_exact_test() -> None:
+    a, b = against(10, 2)
+    accuracy = METRICS["accuracy"]
+
+    # statsmodels 0.15.0, mcnemar([[30, 10], [2, 0]], exact=True).pvalue
+    assert intervals.mcnemar(accuracy, a, b) == pytest.approx(0.03857421875)
+    assert intervals.mcnemar(accuracy, b, a) == pytest.approx(0.03857421875)
+    assert intervals.mcnemar(METRICS["f1"], a, b) is None
+    assert intervals.mcnemar(accuracy, with_weight(a), with_weight(b)) is None
+    assert intervals.mcnemar(accuracy, with_groups(a), with_groups(b)) is None
+
+
+@pytest.mark.parametrize(
+    ("more", "fewer", "proven"),
+    [
+        (10, 2, "above"),
+        (9, 2, None),
+        (2, 10, "below"),
+        (2, 9, None),
+        (6, 1, None),
+        (7, 1, None),
+        (8, 1, "above"),
+    ],
+)
+def test_that_one_is_more_accurate_is_proven_by_the_exact_test(more: int, fewer: int, proven) -> None:
+    from scipy.stats import binomtest
+
+    a, b = against(more, fewer)
+    p_value = binomtest(more, more + fewer).pvalue
+
+    side = intervals.difference_proof(METRICS["accuracy"], a, b, 0.0, 0.95)
+
+    assert side == proven
+    assert (side is not None) == (p_value <= 0.05)
+
+
+def test_a_lower_threshold_loses_no_proof() -> None:
+    a, b = against(10, 2)
+    accuracy = METRICS["accuracy"]
+    thresholds = np.linspace(-0.4, 0.6, 41)
+
+    sides = [intervals.difference_proof(accuracy, a, b, float(t), 0.95) for t in thresholds]
+
+    order = {"above": 0, None: 1, "below": 2}
+    assert [order[side] for side in sides] == sorted(order[side] for side in sides)
+    assert {sides[0], sides[-1]} == {"above", "below"}
+
+
+@few
+@given(st.integers(0, 49), st.integers(50, 99), st.sampled_from(["roc_auc", "accuracy", "log_loss"]))
+def test_proofs_of_a_difference_mirror_each_other(one: int, other: int, name: str) -> None:
+    metric, a, b = METRICS[name], ranked(one), ranked(other, skill=1.5)
+    turned = {"above": "below", "below": "above", None: None}
+
+    for threshold in (-0.05, 0.0, 0.08):
+        side = intervals.difference_proof(metric, a, b, threshold, 0.95)
+        assert intervals.difference_proof(metric, b, a, -threshold, 0.95) == turned[side]
+        if name != "accuracy":
+            lower, upper = intervals.difference_bounds(metric, a, b, 0.95)
+            assert side == ("above" if lower >= threshold else "below" if upper <= threshold else None)
+
+
+def test_groups_that_hold_one_class_are_drawn_within_it() -> None:
+    y = np.repeat([0, 1], 40)
+    e = dataclasses.replace(ranked(3, n=80), y=y, groups=np.arange(80) // 8)
+
+    assert e.units.sizes == (5, 5)
+    assert dataclasses.replace(e, y=np.arange(80) % 2).units.sizes == (10,)
+    assert dataclasses.replace(e, groups=None).units.sizes == (40, 40)
+    assert valued(1, 80).units.sizes == (80,)
+    assert e.at(np.array([0, 9, 9])).groups.tolist() == [0, 1, 1]

@@ -9,15 +9,15 @@ import numpy as np
 
 from harness.errors import ScoreError
 from harness.models.threads import bound
+from harness.scoring import worst
 from harness.scoring.evidence import Evidence
 from harness.scoring.standard import Metric
 from harness.scoring.weighted import statistic
-from harness.scoring.worst import with_one_more
 from harness.uncertainty import bootstrap, proportions
 from harness.uncertainty import mcnemar as exact
 from harness.uncertainty.delong import auc_difference, auc_interval
 from harness.uncertainty.interval import Interval
-from harness.uncertainty.statistics import Difference, Statistic
+from harness.uncertainty.statistics import Combination, Statistic
 
 __tracebackhide__ = True
 
@@ -102,7 +102,7 @@ def difference(metric: Metric, a: Evidence, b: Evidence, confidence: float) -> I
         return auc_difference(
             a.y, a.predictions.ranking, b.predictions.ranking, a.n_classes, confidence
         ).around(value_a - value_b)
-    both = Difference(statistic(metric, a), statistic(metric, b))
+    both = Combination((statistic(metric, a), statistic(metric, b)), (1.0, -1.0))
     return _bootstrapped(metric, both, value_a - value_b, a, confidence, paired=True)
 
 
@@ -161,13 +161,9 @@ def _bound(metric: Metric, evidence: Evidence, confidence: float, side: Side) ->
     """Return the end of which the true score is proven to lie above, or below."""
     if (counted := _counted(metric, evidence)) is not None:
         lower, upper = proportions.clopper_pearson(*counted, confidence)
-    elif _bounded(metric):
-        tail = (1 - confidence) / 2 if side == "above" else (1 + confidence) / 2
-        extended = with_one_more(evidence, right=(side == "below") == metric.greater_is_better)
-        with bound(1):
-            end = bootstrap.bound(statistic(metric, extended), extended.units, tail)
-        value = float(metric.function(evidence))
-        return min(end, value) if side == "above" else max(end, value)
+    elif worst.bounded(metric):
+        one_sided = worst.lower_bound if side == "above" else worst.upper_bound
+        return one_sided(metric, evidence, (1 - confidence) / 2)
     else:
         found = interval(metric, evidence, confidence)
         lower, upper = found.lower, found.upper
@@ -176,19 +172,9 @@ def _bound(metric: Metric, evidence: Evidence, confidence: float, side: Side) ->
 
 def _difference_bound(metric: Metric, a: Evidence, b: Evidence, confidence: float) -> float:
     """Return the end above which the true difference, a minus b, is proven to lie."""
-    if not _bounded(metric):
-        return difference(metric, a, b, confidence).lower
-    good = metric.greater_is_better
-    one, other = with_one_more(a, right=not good), with_one_more(b, right=good)
-    both = Difference(statistic(metric, one), statistic(metric, other))
-    with bound(1):
-        end = bootstrap.bound(both, one.units, (1 - confidence) / 2)
-    return min(end, float(metric.function(a)) - float(metric.function(b)))
-
-
-def _bounded(metric: Metric) -> bool:
-    """Whether no single row can make the score arbitrarily bad."""
-    return not metric.place and "binary" in metric.tasks and metric.name != "log_loss"
+    if worst.bounded(metric):
+        return worst.lower_bound_of_difference(metric, a, b, (1 - confidence) / 2)
+    return difference(metric, a, b, confidence).lower
 
 
 def _is(metric: Metric, name: str) -> bool:

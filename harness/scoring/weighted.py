@@ -16,7 +16,7 @@ from harness.scoring.evidence import Evidence
 from harness.scoring.ranks import AveragePrecision, RocArea, Sorted
 from harness.scoring.standard import Metric
 from harness.uncertainty.resamples import Units, blocks
-from harness.uncertainty.statistics import Called, Linear, Mean, Moments, Statistic
+from harness.uncertainty.statistics import Called, Combination, Linear, Moments, Statistic
 
 __tracebackhide__ = True
 
@@ -155,11 +155,11 @@ def _squared(e: Evidence) -> Array:
 
 
 def _absolute(e: Evidence) -> Array:
-    return np.asarray(np.abs(_off(e)))
+    return np.asarray(np.abs(_off(e)), dtype=np.float64)
 
 
 def _relative(e: Evidence) -> Array:
-    return np.asarray(np.abs(_off(e)) / np.maximum(np.abs(e.y), np.finfo(np.float64).eps))
+    return np.asarray(_absolute(e) / np.maximum(np.abs(e.y), np.finfo(np.float64).eps))
 
 
 def _explained(centred: bool, _: Metric, e: Evidence) -> Statistic:
@@ -189,7 +189,7 @@ def _sorted(kind: type[RocArea] | type[AveragePrecision], metric: Metric, e: Evi
     assert ranking is not None, "Scores refuses a metric whose input is missing"
     columns = {1: ranking} if e.n_classes == 2 else dict(enumerate(ranking.T))
     parts = [kind(Sorted.of(e.y == code, column, e.weight)) for code, column in columns.items()]
-    whole = Mean(tuple(parts)) if len(parts) > 1 else parts[0]
+    whole = Combination(tuple(parts), (1 / len(parts),) * len(parts)) if len(parts) > 1 else parts[0]
     return Linear(whole, float(metric.function(e))) if len(e) * len(parts) > MOST_SORTED else whole
 
 

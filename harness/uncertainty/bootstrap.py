@@ -71,15 +71,16 @@ def interval(
     return found.around(estimate)
 
 
-def bound(statistic: Statistic, units: Units, tail: float) -> float:
+def bound(statistic: Statistic, units: Units, sizes: tuple[int, ...], tail: float) -> float:
     """Return the `tail` quantile of the Bayesian bootstrap, in which a statistic has a density.
 
-    Of rows with one more, added as the worst there can be (or the best, for an upper bound), it is a bound
-    that holds though few rows went wrong: of a share it is the exact one of Clopper and Pearson, and the
-    difference of two shares on the same rows stays above 0 when McNemar's exact test says so.
+    units: of the rows and one more, added as the worst there can be. sizes: of the strata without it.
+
+    The bound holds though few rows went wrong, or none: of a share it is the exact one of Clopper and
+    Pearson, and the difference of two shares on the same rows is above it where McNemar's exact test says so.
     """
     with np.errstate(all="ignore"):
-        values = np.concatenate([statistic.values(units, part) for part in shares(units)])
+        values = np.concatenate([statistic.values(units, part) for part in shares(units, sizes)])
     return float(np.quantile(values, tail))
 
 

@@ -49,7 +49,7 @@ class Units:
 
     def counts(self, resamples: int = RESAMPLES) -> NDArray[np.uint8]:
         """Return (resamples, u) how often each unit stands in each resample."""
-        return drawn(self.sizes, resamples, SEED)
+        return _kept(self.sizes, resamples)
 
 
 def units(n: int, strata: NDArray[Any] | None = None, groups: NDArray[Any] | None = None) -> Units:
@@ -85,7 +85,6 @@ def _joined(sizes: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]
     return np.concatenate(parts), kept
 
 
-@lru_cache(maxsize=1)  # the metrics of one split share their resamples, and so do its trials
 def drawn(sizes: tuple[int, ...], resamples: int, seed: int) -> NDArray[np.uint8]:
     """Return (resamples, sum of sizes) how often each unit is drawn, stratum by stratum."""
     rng = np.random.default_rng(seed)
@@ -96,25 +95,31 @@ def drawn(sizes: tuple[int, ...], resamples: int, seed: int) -> NDArray[np.uint8
             # One of more than 255 units is not drawn 256 times in the age of the universe.
             row[start : start + size] = np.bincount(rng.integers(0, size, size), minlength=size)
             start += size
+    return counts
+
+
+@lru_cache(maxsize=1)  # the metrics of one split share their resamples, and so do its trials
+def _kept(sizes: tuple[int, ...], resamples: int) -> NDArray[np.uint8]:
+    counts = drawn(sizes, resamples, SEED)
     counts.flags.writeable = False
     return counts
 
 
-def shares(units: Units, resamples: int = RESAMPLES) -> Iterator[NDArray[np.float64]]:
-    """Yield by parts of the resamples (b, u) weights of the Bayesian bootstrap (Rubin 1981, AoS 9:130).
+def shares(units: Units, sizes: tuple[int, ...], resamples: int = RESAMPLES) -> Iterator[NDArray[np.float64]]:
+    """Yield by parts of the resamples (b, u) the Bayesian bootstrap's weights (Rubin 1981, Ann. Stat. 9:130).
 
-    Those of a stratum are all equally likely and sum to one less than its units, of which one was added.
+    sizes: what the weights of each stratum, all of them equally likely, sum to.
     """
     rng = np.random.default_rng(SEED)
     step = max(10 * _BLOCK // len(units), 1)
     for start in range(0, resamples, step):
-        drawn = rng.standard_exponential((min(step, resamples - start), len(units)))
+        weights = rng.standard_exponential((min(step, resamples - start), len(units)))
         first = 0
-        for size in units.sizes:
-            part = drawn[:, first : first + size]
-            part *= max(size - 1, 1) / part.sum(axis=1, keepdims=True)
-            first += size
-        yield drawn
+        for number, size in zip(units.sizes, sizes, strict=True):
+            part = weights[:, first : first + number]
+            part *= size / part.sum(axis=1, keepdims=True)
+            first += number
+        yield weights
 
 
 def blocks(counts: NDArray[Any]) -> Iterator[NDArray[Any]]:

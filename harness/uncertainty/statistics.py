@@ -64,22 +64,6 @@ class Moments:
 
 
 @dataclass(frozen=True, slots=True)
-class Mean:
-    """The mean of several statistics of the same rows, such as one-vs-rest areas."""
-
-    parts: tuple[Statistic, ...]
-    smooth: bool = True
-
-    def values(self, units: Units, counts: NDArray[Any]) -> NDArray[np.float64]:
-        """Return (B,) the mean of the parts in each resample."""
-        return np.asarray(np.mean([part.values(units, counts) for part in self.parts], axis=0))
-
-    def influence(self, units: Units) -> NDArray[np.float64]:
-        """Return (u,) the mean of the parts' derivatives."""
-        return np.asarray(np.mean([part.influence(units) for part in self.parts], axis=0))
-
-
-@dataclass(frozen=True, slots=True)
 class Linear:
     """A statistic by its derivatives: as good for very many rows, and much quicker if it has to be sorted.
 
@@ -93,12 +77,9 @@ class Linear:
     def values(self, units: Units, counts: NDArray[Any]) -> NDArray[np.float64]:
         """Return (B,) the statistic of B resamples, but for terms of 1 / n."""
         influence = self.influence(units)
-        # Not all resamples are as large as the rows: those left out of one are a third, and count as whole.
-        moved = [
-            part.astype(np.float64) @ influence / part.mean(axis=1) - influence.sum()
-            for part in blocks(counts)
-        ]
-        return self.estimate + np.concatenate(moved)
+        moved = np.concatenate([part.astype(np.float64) @ influence for part in blocks(counts)])
+        share = counts.sum(axis=1, dtype=np.float64) / len(units)  # of rows left out, not all are there
+        return np.asarray(self.estimate + moved / share - float(influence.sum()))
 
     def influence(self, units: Units) -> NDArray[np.float64]:
         """Return (u,) the statistic's own derivatives."""
@@ -106,24 +87,26 @@ class Linear:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One statistic minus another, of the same rows."""
+class Combination:
+    """A weighted sum of statistics of the same rows: their mean, or one less another."""
 
-    a: Statistic
-    b: Statistic
+    parts: tuple[Statistic, ...]
+    factors: tuple[float, ...]
 
     @property
     def smooth(self) -> bool:
-        """Whether both are."""
-        return self.a.smooth and self.b.smooth
+        """Whether all parts are."""
+        return all(part.smooth for part in self.parts)
 
     def values(self, units: Units, counts: NDArray[Any]) -> NDArray[np.float64]:
-        """Return (B,) the difference in each resample."""
-        return self.a.values(units, counts) - self.b.values(units, counts)
+        """Return (B,) the sum in each resample."""
+        values = [k * part.values(units, counts) for k, part in zip(self.factors, self.parts, strict=True)]
+        return np.asarray(np.sum(values, axis=0))
 
     def influence(self, units: Units) -> NDArray[np.float64]:
-        """Return (u,) the difference of the derivatives."""
-        return self.a.influence(units) - self.b.influence(units)
+        """Return (u,) the sum of the derivatives."""
+        moves = [k * part.influence(units) for k, part in zip(self.factors, self.parts, strict=True)]
+        return np.asarray(np.sum(moves, axis=0))
 
 
 @dataclass(frozen=True, slots=True)

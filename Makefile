@@ -17,10 +17,10 @@ ROWS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help experiments rehearse test lint bench bench-constraints constraints schema clean
+.PHONY: help experiments rehearse test lint bench bench-verdicts bench-constraints constraints schema clean
 
 help:  ## show the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear .venv
@@ -55,6 +55,9 @@ $(BENCH_READY): pyproject.toml constraints.txt benchmarks/constraints.txt
 
 bench: $(BENCH_READY)  ## measure beside joblib, GridSearchCV, Optuna, Ray Tune (1 h; ROWS="noop resume" REPEATS=1)
 	$(BENCH)/python benchmarks/compare.py --repeats $(REPEATS) --json bench.json $(ROWS)
+
+bench-verdicts: $(READY)  ## simulate how often gates pass by luck, intervals miss, the best flatters (10 min)
+	$(BIN)/python benchmarks/verdicts.py
 
 bench-constraints:  # renew benchmarks/constraints.txt, after `make constraints`
 	$(PYTHON) -m venv --clear .venv-bench

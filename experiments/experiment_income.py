@@ -1,5 +1,6 @@
 """Who earns more than 50K a year? A linear model, the first champion, against two kinds of boosted trees."""
 
+import pytest
 from lightgbm import LGBMClassifier
 from sklearn.linear_model import LogisticRegression
 from xgboost import XGBClassifier
@@ -41,6 +42,7 @@ def gate_accuracy(experiment_xgboost):
     assert experiment_xgboost.best.test.accuracy >= 0.86
 
 
+@pytest.mark.judges("experiment_xgboost")
 def gate_beats_the_linear_model(experiment_xgboost, experiment_logistic):
     """Trees must earn their complexity, on the same rows and not by luck."""
     gain = experiment_xgboost.best.test - experiment_logistic.best.test
@@ -53,6 +55,7 @@ def gate_keeps_up_with_the_champion(experiment_xgboost):
     assert gain.roc_auc > -0.002
 
 
+@pytest.mark.judges("experiment_lightgbm")
 def gate_lightgbm_keeps_up(experiment_lightgbm, experiment_xgboost):
     """The two kinds of trees agree; if they do not, one of them is misconfigured."""
     gain = experiment_lightgbm.best.test - experiment_xgboost.best.test

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.scoring.score import Claim
-from harness.verdicts import adjusted
+from harness.verdicts import adjusted, proven
 
 __tracebackhide__ = True
 
@@ -13,16 +13,17 @@ __tracebackhide__ = True
 def note(dataset: str, claims: Sequence[tuple[str, Claim]], confidence: float) -> str:
     """Return what Holm's adjustment leaves of comparisons that rest on the same test rows.
 
-    claims: with the name of the gate that made each. Empty for a single comparison.
+    claims: with the name of the gate that made each. Empty for a single comparison, and if none is proven.
     """
-    different = {(claim.label, claim.sign, claim.threshold): (gate, claim) for gate, claim in claims}
-    if len(different) < 2:
+    different = {(one.label, one.end, one.sign, one.threshold): (gate, one) for gate, one in claims}
+    alone = [(gate, claim) for gate, claim in different.values() if proven(claim)]
+    if len(different) < 2 or not alone:
         return ""
-    proven = adjusted([claim for _, claim in different.values()])
-    lost = dict.fromkeys(gate for gate, claim in different.values() if claim not in proven)
-    together = f"are proven together (Holm, {confidence:.4g})"
-    if not lost:
-        every = "both" if len(different) == 2 else f"all {len(different)}"
-        return f"{every} comparisons on the test rows of {dataset} {together}"
-    some = f"{len(proven)} of {len(different)} comparisons on the test rows of {dataset}"
-    return f"{some} {together}, not all of {', '.join(lost)}"
+    kept = adjusted([claim for _, claim in different.values()])
+    lost = dict.fromkeys(gate for gate, claim in alone if claim not in kept)
+    where, risk = f"on the test rows of {dataset}", f"(Holm, {confidence:.4g})"
+    if len(alone) == 1 and not lost:
+        return f"the one proven comparison {where} stays proven with all {len(different)} in mind {risk}"
+    some = f"{len(kept)} of {len(alone)}" if lost else f"all {len(alone)}"
+    text = f"{some} proven comparisons {where} stay proven together {risk}"
+    return f"{text}: not {', '.join(lost)}" if lost else text

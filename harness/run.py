@@ -35,7 +35,7 @@ from harness.results import ContractRecord, GateRecord, Objective, RunRecord, Tr
 from harness.rundir import RunFolder
 from harness.scoring.metrics import default_objective, objective
 from harness.scoring.score import Claim
-from harness.selection import judged
+from harness.selection import judged, subjects
 from harness.settings import Settings
 from harness.stage import Stage, objective_of
 from harness.staging import fail
@@ -93,7 +93,8 @@ class Run:
         self._refuse_objectives()
         for item in session.items:
             if role(item) == "gate":
-                policy_of(item)  # a wrong one is refused before anything is trained
+                policy_of(item)  # a wrong mark is refused before anything is trained
+                subjects(catalogue, item)
         store.open()  # now that nothing was refused
         head, dirty = commit(settings.root, besides=settings.ledger)
         self.folder = RunFolder.create(

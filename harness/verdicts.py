@@ -52,19 +52,26 @@ def adjusted(claims: Sequence[Claim]) -> list[Claim]:
     Holm, Scandinavian Journal of Statistics 6, 1979, 65-70: of m claims those are proven whose risk is
     below 1/m of the whole; then of the others those below 1/(m - proven), and so on.
     """
-    proven: list[Claim] = []
+    kept: list[Claim] = []
     open_ = list(claims)
     while open_:
-        found = [claim for claim in open_ if _verdict(claim, 1 / len(open_)) == _held(claim)]
+        found = [claim for claim in open_ if proven(claim, 1 / len(open_))]
         if not found:
             break
-        proven += found
+        kept += found
         open_ = [claim for claim in open_ if claim not in found]
-    return [claim for claim in claims if claim in proven]
+    return [claim for claim in claims if claim in kept]
 
 
-def _held(claim: Claim) -> Verdict:
-    return "PROVEN" if claim.held else "REFUTED"
+def proven(claim: Claim, share: float = 1.0) -> bool:
+    """Return whether a claim, or the opposite of one that did not hold, is proven by itself.
+
+    share: of the risk that it may take.
+    """
+    try:
+        return _verdict(claim, share) == ("PROVEN" if claim.held else "REFUTED")
+    except ScoreError:  # there is no interval of such a score
+        return False
 
 
 def _verdict(claim: Claim, share: float = 1.0) -> Verdict:
@@ -86,19 +93,18 @@ def _judged(claim: Claim, confidence: float) -> ComparisonRecord:
         end=claim.end,
     )
     try:
-        interval = claim.estimate.interval()
         verdict = _verdict(claim)
         rows = claim.estimate.settling(claim.threshold) if verdict == "NOT PROVEN" else None
+        bare = dataclasses.replace(bare, verdict=verdict, rows=rows)
+        interval = claim.estimate.interval()
     except ScoreError as error:
         return dataclasses.replace(bare, note=error.problem)
     return dataclasses.replace(
         bare,
-        verdict=verdict,
         lower=interval.lower,
         upper=interval.upper,
         n=interval.n,
         method=interval.method,
-        rows=rows,
         note=claim.estimate.note,
     )
 

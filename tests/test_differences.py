@@ -141,3 +141,9 @@ def test_slices_differ_by_newcombes_interval() -> None:
     assert (round(found.lower, 4), round(found.upper, 4)) == (0.0524, 0.3339)
     assert found.method == "MOVER of Wilson"
     assert found.estimate.proof(0.0) == "above"
+
+
+def test_a_model_is_known_not_to_be_worse_than_itself() -> None:
+    same = (scores(3) - scores(3)).roc_auc.estimate
+
+    assert [same.proof(t) for t in (-0.002, 0.0, 0.002)] == ["above", None, "below"]

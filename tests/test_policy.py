@@ -157,3 +157,18 @@ def test_the_confidence_is_that_of_the_setting(judged):
     assert {one.confidence for one in made} == {0.8}
     [proven] = gates(judged.path)["gate_proven"][2]
     assert 0 < proven.upper - proven.lower < 0.2  # 30 rows, 80 %
+
+
+def test_a_mark_that_names_what_the_gate_does_not_ask_for_is_refused(judged):
+    marked = '@pytest.mark.judges("experiment_stump")\ndef gate_proven('
+    judged.write({"experiments/experiment_shops.py": GATES.replace("def gate_proven(", marked)})
+
+    result = judged.run("experiments/")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [
+            "*gate_proven: @pytest.mark.judges names 'experiment_stump', which is none of its arguments; "
+            'name those that it judges, as @pytest.mark.judges("experiment_line")*'
+        ]
+    )

@@ -61,6 +61,7 @@ class Dataset:
         load: Callable[[str], Split],
         rows: Callable[[str], pd.DataFrame],
         group: str | None = None,
+        in_order: bool = False,
         content: str = "",
         resplit: Callable[[Repeat], Dataset] | None = None,
     ) -> None:
@@ -71,6 +72,8 @@ class Dataset:
         """Of the rows, how they are split and seen, and of the features applied: 32 hex digits."""
         self.group = group
         """Column whose equal values never stand in two splits; None if there is none."""
+        self.in_order = in_order
+        """Whether the rows of each split stand in the order of time."""
         self.content = content
         """Digest of the loaded rows alone, which data sets that split or see them in other ways share."""
         self.steps: tuple[Any, ...] = ()
@@ -195,6 +198,7 @@ class Dataset:
             load=load,
             rows=self.rows,
             group=self.group,
+            in_order=self.in_order,
             content=self.content,
         )
         after.steps = (*self.steps, step)

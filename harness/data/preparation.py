@@ -198,6 +198,7 @@ def open_dataset(prepared: Prepared, store: Store, seal: Seal) -> Dataset:
         load=load,
         rows=lambda split: rows(split).frame,
         group=prepared.manner.get("group"),
+        in_order=bool(prepared.manner.get("time")),
         content=prepared.content,
         resplit=lambda repeat: repeated(prepared, stored, repeat),
     )

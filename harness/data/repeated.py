@@ -77,6 +77,7 @@ def repeated(prepared: Prepared, stored: Callable[[str], Rows], repeat: Repeat) 
         load=load,
         rows=rows,
         group=prepared.manner.get("group"),
+        in_order=bool(prepared.manner.get("time")),
         content=prepared.content,
     )
 

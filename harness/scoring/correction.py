@@ -50,9 +50,12 @@ def corrected(metric: Metric, trials: Sequence[Evidence | Candidate], *, seed: i
 
     The best trial of each bootstrap sample of the rows is scored on the rows left out (Tsamardinos,
     Greasidou & Borboudakis 2018, Machine Learning 107:1895: BBC); the mean of that is what choosing so is
-    worth. A trial that stopped early chooses its round anew in each sample, by its own metric, before it
-    competes: the choices are nested as they were. Its kept predictions take no part, for they were chosen on
-    the rows left out, too.
+    worth. It is never better than the raw score: the mean is noisy, and a correction that flatters is none.
+
+    A trial that stopped early chooses its round anew in each sample, by its own metric, before it competes:
+    the choices are nested as they were. Its kept predictions take no part, for the rows left out had a say in
+    them, too.
+
     Ties go to the first trial. Weights go along with rows, rows of a group are drawn together.
 
     trials: at least one, all of the same rows in the same order.
@@ -82,7 +85,8 @@ def corrected(metric: Metric, trials: Sequence[Evidence | Candidate], *, seed: i
             f"{metric.name} of the best trial cannot be corrected: rows left out have no such score",
             "take more validation rows",
         )
-    return Corrected(value=float(found.mean()), raw=raw, trials=len(trials), resamples=len(found))
+    value = sign * min(sign * float(found.mean()), sign * raw)
+    return Corrected(value=value, raw=raw, trials=len(trials), resamples=len(found))
 
 
 def _stages(trial: Evidence | Candidate, units: Units, counts: NDArray[np.uint8]) -> NDArray[np.intp]:

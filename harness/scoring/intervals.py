@@ -12,6 +12,7 @@ from harness.models.threads import bound
 from harness.scoring.evidence import Evidence
 from harness.scoring.standard import Metric
 from harness.scoring.weighted import statistic
+from harness.scoring.worst import with_one_more
 from harness.uncertainty import bootstrap, proportions
 from harness.uncertainty import mcnemar as exact
 from harness.uncertainty.delong import auc_difference, auc_interval
@@ -36,40 +37,51 @@ def interval(metric: Metric, evidence: Evidence, confidence: float) -> Interval:
     ranking = evidence.predictions.ranking
     if _is(metric, "roc_auc") and _plain(evidence) and ranking is not None:
         return auc_interval(evidence.y, ranking, evidence.n_classes, confidence)
-    return _bootstrapped(
-        metric, statistic(metric, evidence), float(metric.function(evidence)), evidence, confidence
-    )
+    try:
+        return _bootstrapped(
+            metric, statistic(metric, evidence), float(metric.function(evidence)), evidence, confidence
+        )
+    except bootstrap.AlikeError:
+        if not _bounded(metric):
+            raise
+        lower, upper = bounds(metric, evidence, confidence)
+        return Interval(lower=lower, upper=upper, n=len(evidence), method="Bayesian bootstrap")
 
 
 def bounds(metric: Metric, evidence: Evidence, confidence: float) -> tuple[float, float]:
-    """Return the two one-sided bounds of a proof, each of which errs in (1 - confidence) / 2 of samples.
+    """Return the lower and the upper bound of a proof, each of which errs in (1 - confidence) / 2 of samples.
 
-    They are the exact ones of Clopper and Pearson for proportions, else the ends of the interval.
+    They are the exact ones of Clopper and Pearson for proportions. Other scores of labels and rankings, which
+    no interval bounds well where few rows go wrong, have those of `bootstrap.bound`; the rest, which one
+    row can make as bad as you like, have the ends of their interval.
     """
-    if (counted := _counted(metric, evidence)) is not None:
-        return proportions.clopper_pearson(*counted, confidence)
-    found = interval(metric, evidence, confidence)
-    return found.lower, found.upper
+    return _bound(metric, evidence, confidence, "above"), _bound(metric, evidence, confidence, "below")
 
 
 def proof(metric: Metric, evidence: Evidence, threshold: float, confidence: float) -> Side | None:
     """Return on which side of `threshold` the true score lies, None if the rows do not tell."""
-    return _side(*bounds(metric, evidence, confidence), threshold)
+    value = float(metric.function(evidence))
+    if value >= threshold and _bound(metric, evidence, confidence, "above") >= threshold:
+        return "above"
+    if value <= threshold and _bound(metric, evidence, confidence, "below") <= threshold:
+        return "below"
+    return None
 
 
 def settling(metric: Metric, evidence: Evidence, threshold: float, confidence: float) -> int | None:
     """Return how many rows would tell on which side of `threshold` the true score lies.
 
-    The score is taken to stay as it is. They are rows of the kind that `Interval.n` counts. None if no number does: the score equals the threshold,
-    or more than 10**9 rows would be needed.
+    The score is taken to stay as it is. They are rows of the kind that `Interval.n` counts: exact for
+    proportions, else by the square root law. None if no number does: the score equals the threshold, or more
+    than 10**9 rows would be needed.
     """
     if (counted := _counted(metric, evidence)) is not None:
         return proportions.settling(*counted, threshold, confidence)
-    found, value = interval(metric, evidence, confidence), float(metric.function(evidence))
-    half = value - found.lower if value > threshold else found.upper - value
+    value = float(metric.function(evidence))
     if value == threshold:
         return None
-    rows = math.ceil(found.n * (half / (value - threshold)) ** 2)
+    half = abs(value - _bound(metric, evidence, confidence, "above" if value > threshold else "below"))
+    rows = math.ceil(len(evidence) * (half / (value - threshold)) ** 2)
     return rows if rows <= proportions.MOST_ROWS else None
 
 
@@ -77,9 +89,9 @@ def difference(metric: Metric, a: Evidence, b: Evidence, confidence: float) -> I
     """Return the interval of the score of a minus that of b, which are of the same rows in the same order.
 
     DeLong for roc_auc, else the paired bootstrap: both sides see the same resamples. Exchanging a and b
-    mirrors it exactly; equal predictions give [0, 0].
+    mirrors it exactly; predictions that are equal in what the metric looks at give [0, 0].
     """
-    if (mine := _said(a)) == (other := _said(b)):
+    if (mine := _said(metric, a)) == (other := _said(metric, b)):
         return Interval(lower=0.0, upper=0.0, n=len(a), method=_paired_method(metric, a))
     value_a, value_b = float(metric.function(a)), float(metric.function(b))
     if (value_a, mine) < (value_b, other):  # one order, so that no rounding depends on who is first
@@ -101,9 +113,12 @@ def mcnemar(metric: Metric, a: Evidence, b: Evidence) -> float | None:
 
 
 def difference_bounds(metric: Metric, a: Evidence, b: Evidence, confidence: float) -> tuple[float, float]:
-    """Return the two one-sided bounds that a proof about score a minus score b uses."""
-    found = difference(metric, a, b, confidence)
-    return found.lower, found.upper
+    """Return the lower and the upper bound of a proof about the score of a minus that of b.
+
+    Scores of labels and rankings have those of `bootstrap.bound`, others the ends of the interval.
+    """
+    lower = _difference_bound(metric, a, b, confidence)
+    return lower, -_difference_bound(metric, b, a, confidence)
 
 
 def difference_proof(
@@ -111,19 +126,69 @@ def difference_proof(
 ) -> Side | None:
     """Return on which side of `threshold` the true difference, a minus b, lies; None if the rows do not tell.
 
-    That one is more accurate than the other is told by McNemar's exact test.
+    That one is more accurate than the other is told by McNemar's exact test, and that it ranks better by the
+    interval of the difference; all else by `difference_bounds`.
     """
+    if _said(metric, a) == _said(metric, b):  # the difference is 0, whatever the rows
+        return None if threshold == 0 else "above" if threshold < 0 else "below"
+    value = float(metric.function(a)) - float(metric.function(b))
+    if value >= threshold and _exceeds(metric, a, b, threshold, confidence):
+        return "above"
+    if value <= threshold and _exceeds(metric, b, a, -threshold, confidence):
+        return "below"
+    return None
+
+
+def _exceeds(metric: Metric, a: Evidence, b: Evidence, threshold: float, confidence: float) -> bool:
+    """Return whether a is proven to be more than b by the threshold, or to be less by less than it."""
     differing = _differing(metric, a, b)
-    side = _side(*difference_bounds(metric, a, b, confidence), threshold)
-    if differing is None:
-        return side
-    more, fewer = differing
-    tail = (1 - confidence) / 2
-    better, worse = (exact.one_sided(*pair) <= tail for pair in ((more, fewer), (fewer, more)))
-    # Above 0 needs the exact test, above less than 0 either: no proof is lost by a lower threshold.
-    above = better and (threshold == 0 or side == "above") if threshold >= 0 else better or side == "above"
-    below = worse and (threshold == 0 or side == "below") if threshold <= 0 else worse or side == "below"
-    return "above" if above else "below" if below else None
+    if differing is not None:
+        more = exact.one_sided(*differing) <= (1 - confidence) / 2
+    elif metric.needs == "ranking" and not metric.place:
+        # The interval errs only where the worse one may go very wrong on rows yet unseen.
+        found = difference(metric, a, b, confidence)
+        if threshold > 0:
+            return found.lower > threshold
+        more = found.lower > 0
+    else:
+        return _difference_bound(metric, a, b, confidence) > threshold
+    if threshold == 0 or more != (threshold > 0):
+        return more
+    return _difference_bound(metric, a, b, confidence) > threshold
+
+
+def _bound(metric: Metric, evidence: Evidence, confidence: float, side: Side) -> float:
+    """Return the end of which the true score is proven to lie above, or below."""
+    if (counted := _counted(metric, evidence)) is not None:
+        lower, upper = proportions.clopper_pearson(*counted, confidence)
+    elif _bounded(metric):
+        tail = (1 - confidence) / 2 if side == "above" else (1 + confidence) / 2
+        extended = with_one_more(evidence, right=(side == "below") == metric.greater_is_better)
+        with bound(1):
+            end = bootstrap.bound(statistic(metric, extended), extended.units, tail)
+        value = float(metric.function(evidence))
+        return min(end, value) if side == "above" else max(end, value)
+    else:
+        found = interval(metric, evidence, confidence)
+        lower, upper = found.lower, found.upper
+    return lower if side == "above" else upper
+
+
+def _difference_bound(metric: Metric, a: Evidence, b: Evidence, confidence: float) -> float:
+    """Return the end above which the true difference, a minus b, is proven to lie."""
+    if not _bounded(metric):
+        return difference(metric, a, b, confidence).lower
+    good = metric.greater_is_better
+    one, other = with_one_more(a, right=not good), with_one_more(b, right=good)
+    both = Difference(statistic(metric, one), statistic(metric, other))
+    with bound(1):
+        end = bootstrap.bound(both, one.units, (1 - confidence) / 2)
+    return min(end, float(metric.function(a)) - float(metric.function(b)))
+
+
+def _bounded(metric: Metric) -> bool:
+    """Whether no single row can make the score arbitrarily bad."""
+    return not metric.place and "binary" in metric.tasks and metric.name != "log_loss"
 
 
 def _is(metric: Metric, name: str) -> bool:
@@ -173,29 +238,28 @@ def _bootstrapped(
     paired: bool = False,
 ) -> Interval:
     words = ["paired"] if paired else []
-    words += ["cluster"] if evidence.groups is not None else []
+    words += [evidence.grouping] if evidence.groups is not None else []
     words += ["BCa" if of.smooth else "percentile", "bootstrap"]
     try:
         with bound(1):  # threads of BLAS only wait for each other here
             return bootstrap.interval(of, estimate, evidence.units, confidence, method=" ".join(words))
     except ScoreError as error:
-        raise ScoreError(f"{metric.name} has no interval: {error.problem}", error.remedy) from error
+        raise type(error)(f"{metric.name} has no interval: {error.problem}", error.remedy) from error
 
 
 def _paired_method(metric: Metric, evidence: Evidence) -> str:
     if _is(metric, "roc_auc") and _plain(evidence):
         return "DeLong"
-    return "paired cluster BCa bootstrap" if evidence.groups is not None else "paired BCa bootstrap"
+    grouping = f"{evidence.grouping} " if evidence.groups is not None else ""
+    return f"paired {grouping}BCa bootstrap"
 
 
-def _said(evidence: Evidence) -> tuple[bytes, bytes, bytes]:
+def _said(metric: Metric, evidence: Evidence) -> tuple[bytes, ...]:
+    """Return the predictions that the metric looks at; a `@metric` may look at all of them."""
     said = evidence.predictions
-    parts = (said.labels, said.probability, said.ranking)
-    return tuple(b"" if part is None else np.ascontiguousarray(part).tobytes() for part in parts)  # type: ignore[return-value]
-
-
-def _side(lower: float, upper: float, threshold: float) -> Side | None:
-    return "above" if lower >= threshold else "below" if upper <= threshold else None
+    seen = ("labels", "probability", "ranking") if metric.place else (metric.needs,)
+    parts = (getattr(said, name) for name in seen)
+    return tuple(b"" if part is None else np.ascontiguousarray(part).tobytes() for part in parts)
 
 
 def rests_on(metric: Metric, evidence: Evidence) -> int:

@@ -13,6 +13,8 @@ from harness.uncertainty.resamples import Units, blocks
 
 __tracebackhide__ = True
 
+_TINY = float(np.finfo(np.float32).tiny)  # instead of 0 / 0, where nothing was drawn
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sorted:
@@ -41,7 +43,7 @@ class Sorted:
         return np.searchsorted(values[self.positive], values[self.negative], side)  # type: ignore[call-overload,no-any-return]
 
     def weighed(
-        self, units: Units, counts: NDArray[np.uint8]
+        self, units: Units, counts: NDArray[Any]
     ) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
         """Yield by parts of the resamples: weights (b, p), their sums from below (b, p+1), weights (b, q)."""
         for part in blocks(counts):
@@ -61,7 +63,7 @@ class Sorted:
         rows[self.positive, 0], rows[self.negative, 0] = positive, negative
         return units.summed(rows)[:, 0]
 
-    def _times(self, part: NDArray[np.uint8], units: Units, rows: NDArray[np.intp]) -> NDArray[Any]:
+    def _times(self, part: NDArray[Any], units: Units, rows: NDArray[np.intp]) -> NDArray[Any]:
         taken = part[:, units.column[rows]]
         return taken if self.weight is None else taken * self.weight[rows]
 
@@ -73,7 +75,7 @@ class RocArea:
     rows: Sorted
     smooth: bool = True
 
-    def values(self, units: Units, counts: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def values(self, units: Units, counts: NDArray[Any]) -> NDArray[np.float64]:
         """Return (B,) the area in each resample, nan where a class is absent."""
         left, right = self.rows.below("left"), self.rows.below("right")
         tied = bool((left != right).any())
@@ -108,7 +110,7 @@ class AveragePrecision:
     rows: Sorted
     smooth: bool = True
 
-    def values(self, units: Units, counts: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def values(self, units: Units, counts: NDArray[Any]) -> NDArray[np.float64]:
         """Return (B,) the average precision of each resample, nan without a positive row."""
         equal, lower = self._starts()
         found = []
@@ -118,7 +120,7 @@ class AveragePrecision:
             wrong = _cumulated(negative)
             wrong = wrong[:, -1:] - wrong[:, lower]
             with np.errstate(all="ignore"):
-                precision = right / np.maximum(right + wrong, np.finfo(np.float32).tiny)
+                precision = np.divide(right, np.maximum(right + wrong, _TINY), dtype=np.float64)
                 whole = np.einsum("ij,ij->i", precision, positive, dtype=np.float64)
                 found.append(whole / total[:, 0])
         return np.concatenate(found)
@@ -130,10 +132,10 @@ class AveragePrecision:
         total, rest = positive.sum(), negative.sum()
         right = total - _cumulated(positive[None])[0][equal]
         wrong = rest - _cumulated(negative[None])[0][lower]
-        precision = right / np.maximum(right + wrong, np.finfo(np.float64).tiny)
+        precision = right / np.maximum(right + wrong, _TINY)
         value = float(precision @ positive / total)
         # A row counts at the threshold of every positive row that does not lie above it.
-        each = positive / total / np.maximum(right + wrong, np.finfo(np.float64).tiny)
+        each = positive / total / np.maximum(right + wrong, _TINY)
         gain, loss = _cumulated((each * (1 - precision))[None])[0], _cumulated((each * precision)[None])[0]
         ranking = self.rows.ranking
         after = np.searchsorted(ranking[self.rows.positive], ranking[self.rows.positive], "right")

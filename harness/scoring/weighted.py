@@ -102,9 +102,10 @@ def _f1(s: _Sums) -> Array:
 
 
 def _matthews(s: _Sums) -> Array:
-    together = _total(s.right) * s.all - _total(s.true * s.said)
-    spread = (s.all**2 - _total(s.true**2)) * (s.all**2 - _total(s.said**2))
-    return _ratio(together, np.sqrt(np.maximum(spread, 0)))
+    together, whole = _total(s.right) * s.all - _total(s.true * s.said), s.all**2
+    true, said = (whole - _total(sums**2) for sums in (s.true, s.said))
+    some = np.minimum(true, said) > 1e-12 * whole  # else but one class, and what is left is rounding
+    return _ratio(together, np.sqrt(np.where(some, true * said, 0)))
 
 
 def _kappa(s: _Sums) -> Array:
@@ -131,7 +132,7 @@ def _quotient(sums: Array) -> Array:
 
 def _probability(e: Evidence) -> Array:
     assert e.predictions.probability is not None, "Scores refuses a metric whose input is missing"
-    return np.minimum(e.predictions.probability, 1)
+    return np.asarray(np.minimum(e.predictions.probability, 1))
 
 
 def _surprise(e: Evidence) -> Array:
@@ -154,11 +155,11 @@ def _squared(e: Evidence) -> Array:
 
 
 def _absolute(e: Evidence) -> Array:
-    return np.abs(_off(e))
+    return np.asarray(np.abs(_off(e)))
 
 
 def _relative(e: Evidence) -> Array:
-    return np.abs(_off(e)) / np.maximum(np.abs(e.y), np.finfo(np.float64).eps)
+    return np.asarray(np.abs(_off(e)) / np.maximum(np.abs(e.y), np.finfo(np.float64).eps))
 
 
 def _explained(centred: bool, _: Metric, e: Evidence) -> Statistic:
@@ -173,7 +174,9 @@ def _explained(centred: bool, _: Metric, e: Evidence) -> Statistic:
         left = square - off**2 / n if centred else square
         whole = yy - y**2 / n
         constant = whole <= 1e-12 * yy  # then scikit-learn says 1 without any error, else 0
-        return np.where(constant, np.where(left <= 0, 1.0, 0.0), 1 - left / np.where(constant, 1, whole))
+        return np.asarray(
+            np.where(constant, np.where(left <= 0, 1.0, 0.0), 1 - left / np.where(constant, 1, whole))
+        )
 
     return Moments(terms, function)
 
@@ -198,7 +201,7 @@ class Median:
     weight: Array
     smooth: bool = False
 
-    def values(self, units: Units, counts: NDArray[np.uint8]) -> Array:
+    def values(self, units: Units, counts: NDArray[Any]) -> Array:
         """Return (B,) the median in each resample."""
         order = np.argsort(self.of, kind="stable")
         column, weight, found = units.column[order], self.weight[order], []

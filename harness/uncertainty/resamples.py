@@ -100,7 +100,24 @@ def drawn(sizes: tuple[int, ...], resamples: int, seed: int) -> NDArray[np.uint8
     return counts
 
 
-def blocks(counts: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+def shares(units: Units, resamples: int = RESAMPLES) -> Iterator[NDArray[np.float64]]:
+    """Yield by parts of the resamples (b, u) weights of the Bayesian bootstrap (Rubin 1981, AoS 9:130).
+
+    Those of a stratum are all equally likely and sum to one less than its units, of which one was added.
+    """
+    rng = np.random.default_rng(SEED)
+    step = max(10 * _BLOCK // len(units), 1)
+    for start in range(0, resamples, step):
+        drawn = rng.standard_exponential((min(step, resamples - start), len(units)))
+        first = 0
+        for size in units.sizes:
+            part = drawn[:, first : first + size]
+            part *= max(size - 1, 1) / part.sum(axis=1, keepdims=True)
+            first += size
+        yield drawn
+
+
+def blocks(counts: NDArray[Any]) -> Iterator[NDArray[Any]]:
     """Yield the resamples in parts that stay small when turned into floats."""
     step = max(_BLOCK // counts.shape[1], 1)
     for start in range(0, len(counts), step):

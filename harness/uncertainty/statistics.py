@@ -23,8 +23,11 @@ class Statistic(Protocol):
     @property
     def smooth(self) -> bool: ...  # noqa: D102
 
-    def values(self, units: Units, counts: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Return (B,) the statistic of B resamples, nan where it has none; counts: (B, u)."""
+    def values(self, units: Units, counts: NDArray[Any]) -> NDArray[np.float64]:
+        """Return (B,) the statistic of B resamples, nan where it has none.
+
+        counts: (B, u) how often each unit stands there, or weights.
+        """
         ...
 
     def influence(self, units: Units) -> NDArray[np.float64]:
@@ -44,7 +47,7 @@ class Moments:
     function: Callable[[NDArray[np.float64]], NDArray[np.float64]]
     smooth: bool = True
 
-    def values(self, units: Units, counts: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def values(self, units: Units, counts: NDArray[Any]) -> NDArray[np.float64]:
         """Return (B,) the statistic of B resamples."""
         summed = units.summed(self.terms)
         with np.errstate(all="ignore"):
@@ -67,7 +70,7 @@ class Mean:
     parts: tuple[Statistic, ...]
     smooth: bool = True
 
-    def values(self, units: Units, counts: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def values(self, units: Units, counts: NDArray[Any]) -> NDArray[np.float64]:
         """Return (B,) the mean of the parts in each resample."""
         return np.asarray(np.mean([part.values(units, counts) for part in self.parts], axis=0))
 
@@ -87,11 +90,15 @@ class Linear:
     estimate: float
     smooth: bool = True
 
-    def values(self, units: Units, counts: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def values(self, units: Units, counts: NDArray[Any]) -> NDArray[np.float64]:
         """Return (B,) the statistic of B resamples, but for terms of 1 / n."""
         influence = self.influence(units)
-        moved = np.concatenate([part.astype(np.float64) @ influence for part in blocks(counts)])
-        return self.estimate + moved - float(influence.sum())
+        # Not all resamples are as large as the rows: those left out of one are a third, and count as whole.
+        moved = [
+            part.astype(np.float64) @ influence / part.mean(axis=1) - influence.sum()
+            for part in blocks(counts)
+        ]
+        return self.estimate + np.concatenate(moved)
 
     def influence(self, units: Units) -> NDArray[np.float64]:
         """Return (u,) the statistic's own derivatives."""
@@ -110,7 +117,7 @@ class Difference:
         """Whether both are."""
         return self.a.smooth and self.b.smooth
 
-    def values(self, units: Units, counts: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def values(self, units: Units, counts: NDArray[Any]) -> NDArray[np.float64]:
         """Return (B,) the difference in each resample."""
         return self.a.values(units, counts) - self.b.values(units, counts)
 
@@ -133,7 +140,7 @@ class Called:
 
     _PARTS = 200
 
-    def values(self, units: Units, counts: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def values(self, units: Units, counts: NDArray[Any]) -> NDArray[np.float64]:
         """Return (B,) the statistic of B resamples."""
         rows = np.arange(self.n)
         return np.array([self._of(np.repeat(rows, count[units.column])) for count in counts])

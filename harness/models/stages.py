@@ -103,12 +103,11 @@ class Follower:
 
     def _take(self, said: NDArray[np.floating[Any]]) -> None:
         self._round += 1
-        while self._round // self._step > MOST:
+        if self._round // self._step > MOST:
             self._step *= 2
-        if self._round % self._step == 0:
-            # LightGBM writes the next round to the same array
             self._kept = {k: kept for k, kept in self._kept.items() if k % self._step == 0}
-            self._kept[self._round] = np.array(said)
+        if self._round % self._step == 0:
+            self._kept[self._round] = np.array(said)  # LightGBM writes the next round to the same array
 
 
 def grid(rounds: int) -> Sequence[int]:

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from recorded import last_run, records
 from sklearn.linear_model import LogisticRegression
 from toys import numeric, people, toy
-from xgboost import XGBClassifier, XGBRegressor, XGBRFClassifier
+from xgboost import XGBClassifier, XGBRegressor
 from xgboost.callback import EarlyStopping
 
 from harness.artifacts import Artifacts
@@ -148,6 +148,7 @@ UNKNOWN = [
     (lambda: XGBClassifier(**X, objective="multi:softmax"), "multiclass"),
     (lambda: XGBRegressor(**X, objective=lambda y, p: (p - y, np.ones_like(y))), "regression"),
     (lambda: XGBClassifier(n_estimators=9, callbacks=[EarlyStopping(rounds=2, save_best=True)]), "binary"),
+    (lambda: XGBRegressor(**X, objective="reg:quantileerror", quantile_alpha=0.9), "regression"),
     (lambda: LGBMClassifier(**L, metric=["auc", "binary_logloss"]), "binary"),
     (lambda: LGBMClassifier(**L, early_stopping_min_delta=0.1), "binary"),
     (lambda: LGBMRegressor(**L, metric="mape"), "regression"),
@@ -158,13 +159,6 @@ UNKNOWN = [
 @pytest.mark.parametrize(("make", "task"), UNKNOWN)
 def test_where_the_choice_is_not_surely_known_nothing_is_kept(make, task):
     assert stopped(make(), task).stages is None
-
-
-def test_random_forests_keep_nothing():
-    class Stopping(XGBRFClassifier):
-        """Of XGBoost's kind, with a method of the user's own."""
-
-    assert not Follower.of(Stopping()).follows
 
 
 # what is kept

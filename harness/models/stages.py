@@ -143,11 +143,7 @@ def stages(
     if metric is None:
         return None
     said = follower.stages() if follower.follows else _said(estimator, X)
-    if not said:
-        return None
     given = np.stack([_known(estimator, one, n_classes) for one in said.values()])
-    if given.ndim != (3 if task == "multiclass" else 2) or not np.isfinite(given).all():
-        return None
     return Stages(given, np.array(list(said), dtype=np.int64), metric)
 
 
@@ -161,8 +157,8 @@ def _plain(estimator: Any) -> bool:
         and not callable(given.get("objective"))
     )
     names = ("booster", "boosting_type", "boosting", "boost")
-    forests = any(given.get(name) not in (None, "gbtree", "gbdt", "goss") for name in names)
-    return own and not forests and not kind.startswith("XGBRF")
+    others = any(given.get(name) not in (None, "gbtree", "gbdt", "goss") for name in names)
+    return own and not others
 
 
 def _chooser(estimator: Any, curves: Sequence[str], task: str) -> str | None:

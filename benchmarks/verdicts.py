@@ -24,7 +24,8 @@ from scipy import stats
 
 from harness.errors import ScoreError
 from harness.models.predictions import Predictions
-from harness.scoring.correction import corrected
+from harness.models.stages import grid
+from harness.scoring.correction import Candidate, corrected
 from harness.scoring.evidence import Evidence
 from harness.scoring.intervals import difference, difference_proof, interval, proof
 from harness.scoring.standard import METRICS
@@ -269,13 +270,17 @@ def chosen(trials: int, rho: float, steps: int, p: float, n: int, draws: int) ->
     accuracy = METRICS["accuracy"]
     y = np.ones(n, dtype=np.int64)
     naive, ours = [], []
+    stages = [k - 1 for k in grid(steps)]  # of the steps, those that the harness keeps
     for draw in range(draws):
         right = rightness(rng, n, trials, p, rho, steps)
         means = right.mean(axis=2)
-        kept = right[
-            np.arange(trials), means.argmax(axis=1)
-        ]  # of each trial the step that is best on these rows
-        found = corrected(accuracy, [classified(one, y) for one in kept], seed=draw)
+        seen: list[Evidence | Candidate] = []
+        for trial, best in enumerate(means.argmax(axis=1)):  # the step that is best on these rows
+            kept = classified(right[trial, best], y)
+            after = [classified(right[trial, step], y) for step in stages]
+            stopped = Candidate(kept=kept, stages=len(stages), stage=after.__getitem__, chooser=accuracy)
+            seen.append(stopped if steps > 1 else kept)
+        found = corrected(accuracy, seen, seed=draw)
         luck = float(means.mean()) - p  # of rows that are easy for all: known to be 0 in the mean
         naive.append(found.raw - p - luck)
         ours.append(found.value - p - luck)

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.errors import HarnessError, StoreError
 from harness.models.predictions import Predictions
+from harness.models.stages import Stages
 
 __tracebackhide__ = True
 
@@ -24,7 +25,7 @@ class Artifacts:
         self._run = run
         self._folder = folder
         self.files: dict[str, str] = {}
-        """By role ("model", "predictions", "artifact/NAME"); relative to the run's folder."""
+        """By role ("model", "predictions", "stages", "artifact/NAME"); relative to the run's folder."""
 
     def figure(self, figure: Any, name: str) -> None:
         """Write a figure by whichever method its library has for that.
@@ -56,8 +57,8 @@ class Artifacts:
         with self._written(source.name if name is None else name) as target:
             shutil.copyfile(source, target)
 
-    def model(self, content: bytes, predictions: Predictions | None) -> None:
-        """Write a pickled model and what it said of the validation rows.
+    def model(self, content: bytes, predictions: Predictions | None, stages: Stages | None = None) -> None:
+        """Write a pickled model and what it said, and would have said earlier, of the validation rows.
 
         Raises StoreError if they cannot be written.
         """
@@ -68,6 +69,9 @@ class Artifacts:
             if predictions is not None:
                 predictions.save(folder / "predictions.npz")
                 self.files["predictions"] = f"{self._folder}/predictions.npz"
+            if stages is not None:
+                stages.save(folder / "stages.npz")
+                self.files["stages"] = f"{self._folder}/stages.npz"
         except OSError as error:
             raise StoreError(
                 f"the model of this trial cannot be stored: {error.strerror or error}",

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from harness.bests import best
 from harness.data.dataset import Dataset
 from harness.errors import ResultError
 from harness.models.predictions import Predictions
-from harness.results import PREDICTIONS, TrialRecord
-from harness.scoring.correction import Corrected, corrected
-from harness.scoring.metrics import Metric
+from harness.models.stages import Stages
+from harness.results import PREDICTIONS, STAGES, TrialRecord
+from harness.scoring.correction import Candidate, Corrected, corrected
+from harness.scoring.evidence import Evidence
+from harness.scoring.metrics import METRICS, Metric
 from harness.scoring.scores import evidence
 
 __tracebackhide__ = True
@@ -32,6 +36,12 @@ def obstacle(records: Sequence[TrialRecord], metrics: Mapping[str, Metric]) -> s
         return "it was logged, and is of no rows that are kept"
     if any(record.data_digest != found.data_digest for record in finished):
         return "its trials are of several data sets"
+    unknown = sum(record.stopped_early and STAGES not in record.files for record in finished)
+    if unknown:
+        return (
+            f"{unknown} trials stopped early, and what they would have predicted after other rounds was not "
+            "kept"
+        )
     return ""
 
 
@@ -52,7 +62,19 @@ def correct(
             f"the best score of {name} cannot be corrected for the choice: {why}", "judge by .best.test"
         )
     finished = sorted((record for record in records if record.finished), key=lambda record: record.index)
-    kept = [Predictions.load(folder / record.files[PREDICTIONS]) for record in finished]
-    return corrected(
-        metrics[found.objective], [evidence(data, "validation", said) for said in kept], seed=seed
+    trials = [_candidate(record, data, folder) for record in finished]
+    return corrected(metrics[found.objective], trials, seed=seed)
+
+
+def _candidate(record: TrialRecord, data: Dataset, folder: Path) -> Evidence | Candidate:
+    kept = evidence(data, "validation", Predictions.load(folder / record.files[PREDICTIONS]))
+    if not record.stopped_early:
+        return kept
+    stages = Stages.load(folder / record.files[STAGES])
+    return Candidate(
+        kept=kept, stages=len(stages), stage=partial(_stage, kept, stages), chooser=METRICS[stages.metric]
     )
+
+
+def _stage(kept: Evidence, stages: Stages, index: int) -> Evidence:
+    return dataclasses.replace(kept, predictions=stages.predictions(index, kept.n_classes))

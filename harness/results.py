@@ -24,6 +24,9 @@ STOPPED_EARLY = "these rows also chose the number of boosting rounds"
 PREDICTIONS = "predictions"
 """Role of the file with what a trial's model says of the validation rows."""
 
+STAGES = "stages"
+"""Role of the file with what a model that stopped early would have said of them after other rounds."""
+
 MODEL = "model"
 """Role of the file that only the best trial of an experiment keeps: all models would fill the disk."""
 
@@ -146,8 +149,8 @@ class TrialRecord(JsonRecord):
     output: str = ""
     """Captured stdout and stderr."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Path within the run's folder by role: "model", "predictions" (validation rows) or "artifact/NAME"; of
-    all but the best trial, the model is dropped after the run."""
+    """Path within the run's folder by role: "model", "predictions" and "stages" (validation rows) or
+    "artifact/NAME"; of all but the best trial, the model is dropped after the run."""
     fingerprint: Mapping[str, str] = field(default_factory=dict)
     """Digest of each part that the trial's result depends on, by the part's name."""
     origin: Mapping[str, str] = field(default_factory=dict)

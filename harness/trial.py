@@ -107,6 +107,7 @@ class Trial:
             curves=curves,
             structures=self._bench.structures,
             watch=self._watcher,
+            stages=not self._bench.repeat,
         )
         self._keep(self._fit.estimator, data)
         return self._fit.estimator
@@ -197,7 +198,7 @@ class Trial:
         wanted = self._demanded()
         self._outcome = {**self._describe(wanted, self._measured(wanted)), **repeats}
         if self._model is not None:
-            self._artifacts.model(self._content, self._predictions)
+            self._artifacts.model(self._content, self._predictions, self._fit.stages if self._fit else None)
             self._outcome["files"] = dict(self._artifacts.files)
 
     def summary(self) -> dict[str, float]:

@@ -42,7 +42,7 @@ def interval(metric: Metric, evidence: Evidence, confidence: float) -> Interval:
             metric, statistic(metric, evidence), float(metric.function(evidence)), evidence, confidence
         )
     except bootstrap.AlikeError:
-        if not _bounded(metric):
+        if not worst.bounded(metric):
             raise
         lower, upper = bounds(metric, evidence, confidence)
         return Interval(lower=lower, upper=upper, n=len(evidence), method="Bayesian bootstrap")

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from harness.errors import ScoreError
-from harness.uncertainty import bootstrap
+from harness.uncertainty import bootstrap, resamples
 from harness.uncertainty.interval import Interval
-from harness.uncertainty.resamples import MOST_UNITS, RESAMPLES, Units, blocks, drawn, units
-from harness.uncertainty.statistics import Called, Difference, Linear, Mean, Moments
+from harness.uncertainty.resamples import MOST_UNITS, RESAMPLES, Units, blocks, units
+from harness.uncertainty.statistics import Called, Combination, Linear, Moments
 
 few = settings(deadline=None, max_examples=8)
 
@@ -59,7 +59,7 @@ def test_a_mean_s_ends_are_scipy_s_but_for_student_s_quantiles(n: int, confidenc
     assert found.lower == pytest.approx(reference.low, abs=0.12 * se)
     assert found.upper == pytest.approx(reference.high, abs=0.12 * se)
     assert (found.n, found.method) == (n, "BCa bootstrap")
-    drawn.cache_clear()
+    resamples._kept.cache_clear()
     assert found.upper - values.mean() > values.mean() - found.lower  # skewed to the right
 
 
@@ -85,7 +85,7 @@ def test_the_same_rows_have_the_same_interval() -> None:
     values = skewed(60)
 
     first = of(mean(values), values.mean(), units(60))
-    drawn.cache_clear()
+    resamples._kept.cache_clear()
 
     assert of(mean(values), values.mean(), units(60)) == first
 
@@ -213,14 +213,14 @@ def test_called_functions_means_and_differences_say_what_sums_say() -> None:
 
     assert called.values(unit, counts) == pytest.approx(sums.values(unit, counts))
     assert called.influence(unit) == pytest.approx(sums.influence(unit))
-    twice = Mean((sums, called))
+    twice = Combination((sums, called), (0.5, 0.5))
     assert twice.values(unit, counts) == pytest.approx(sums.values(unit, counts))
     assert twice.influence(unit) == pytest.approx(sums.influence(unit))
-    nothing = Difference(sums, called)
+    nothing = Combination((sums, called), (1.0, -1.0))
     assert nothing.values(unit, counts) == pytest.approx(np.zeros(40), abs=1e-12)
     assert nothing.influence(unit) == pytest.approx(np.zeros(15), abs=1e-12)
     assert nothing.smooth
-    assert not Difference(sums, Moments(sums.terms, sums.function, smooth=False)).smooth
+    assert not Combination((sums, Moments(sums.terms, sums.function, smooth=False)), (1.0, -1.0)).smooth
 
 
 def test_what_a_called_function_raises_means_no_value() -> None:

@@ -1,5 +1,7 @@
 """How a champion is held against today's rows, and what keeps it from being so."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +17,7 @@ from harness.errors import ResultError, ScoreError, SealedError
 from harness.models import seen
 from harness.models.columns import describe
 from harness.models.model import Model
+from harness.outcomes import Archive
 from harness.scoring.metrics import table
 from harness.tracking.registry import Registered
 
@@ -42,12 +45,20 @@ class Held:
             facts=dict(facts),
         )
         self.reads, self.notes = {}, []
+        archive = Archive(
+            run=Path(),
+            dataset=lambda _: today,
+            metrics=table([]),
+            on_read=self.reads.__setitem__,
+            on_compare=lambda _: None,
+            confidence=0.95,
+            seed=0,
+        )
         self.champion = Champion(
             found,
             data=lambda: today,
-            metrics=table([]),
+            scores=archive.scores,
             label="experiment_a.champion",
-            on_read=self.reads.__setitem__,
             on_note=self.notes.append,
         )
 

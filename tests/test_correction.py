@@ -53,7 +53,7 @@ def test_trials_that_are_all_alike_need_hardly_any_correction(name: str) -> None
     sign = 1 if metric.greater_is_better else -1
     assert sign * found.value <= sign * found.raw
     assert found.value == pytest.approx(found.raw, abs=0.01)
-    assert (found.trials, found.resamples) == (10, 200)
+    assert (found.trials, found.resamples) == (10, 1000)
 
 
 @settings(deadline=None, max_examples=25)
@@ -147,6 +147,7 @@ def test_rows_left_out_without_a_class_are_refused() -> None:
         corrected(METRICS["roc_auc"], trials, seed=0)
 
     assert told.value.problem == (
-        "roc_auc of the best trial cannot be corrected: rows left out have no such score"
+        "the roc_auc of the best of 2 trials cannot be corrected: no resample leaves out rows that have such "
+        "a score"
     )
     assert told.value.remedy == "take more validation rows"

@@ -252,7 +252,7 @@ def test_kept_predictions_make_the_raw_score_and_nothing_else():
 
     assert found.raw == 1.0
     assert found.value == pytest.approx(0.7, abs=0.06)
-    assert (found.trials, found.resamples) == (1, 200)
+    assert (found.trials, found.resamples) == (1, 1000)
 
 
 def test_a_stage_is_chosen_by_the_metric_of_early_stopping():

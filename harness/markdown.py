@@ -61,7 +61,8 @@ def _gates(gates: Sequence[GateRecord]) -> str:
                 [
                     *start,
                     f"`{_code(one.score)}`",
-                    f"{number(one.value)}{ends} {html.escape(one.sign)} {one.threshold:.6g}",
+                    f"{number(one.value)}{ends}{f' {one.end}' if one.end else ''} "
+                    f"{html.escape(one.sign)} {one.threshold:.6g}",
                     f"**{one.verdict}**" + (f"<br>{_text(missing)}" if missing else ""),
                     f"{one.n:,}, {_text(one.method)}" if one.method else "",
                 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.scoring.score import Claim
-from harness.verdicts import adjusted, proven
+from harness.verdicts import adjusted, proven, strictest
 
 __tracebackhide__ = True
 
@@ -15,7 +15,14 @@ def note(dataset: str, claims: Sequence[tuple[str, Claim]], confidence: float) -
 
     claims: with the name of the gate that made each. Empty for a single comparison, and if none is proven.
     """
-    different = {(one.label, one.end, one.sign, one.threshold): (gate, one) for gate, one in claims}
+    by_gate: dict[str, list[Claim]] = {}
+    for gate, claim in claims:
+        by_gate.setdefault(gate, []).append(claim)
+    different = {
+        (one.label, one.end, one.sign, one.threshold): (gate, one)
+        for gate, made in by_gate.items()
+        for one in strictest(made)
+    }
     alone = [(gate, claim) for gate, claim in different.values() if proven(claim)]
     if len(different) < 2 or not alone:
         return ""

@@ -98,10 +98,12 @@ class TrialResult:
             raise AttributeError(name)
         if hasattr(type(self), name):  # a property failed by an AttributeError, which is the one to tell
             return object.__getattribute__(self, name)
-        raise ScoreError(
-            f"{self._label} has no {name!r}",
-            f"a score is read from its split: {self._label}.validation.{name}, in gates .best.test.{name}",
+        remedy = (
+            f"a score is read from its split: {self._label}.validation.{name}, in gates .best.test.{name}"
         )
+        if name == "test":
+            remedy = "only the best trial meets the test rows: read .best.test"
+        raise ScoreError(f"{self._label} has no {name!r}", remedy)
 
     @property
     def params(self) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class ContractRecord(JsonRecord):
     target: str | None = None
     violations: Sequence[str] = ()
     """One line each, without example rows."""
-    leaks: Sequence[str] = ()
+    leaks: Sequence[str] = field(default_factory=list)
     """What may make scores too good, one sentence each, that was found and did not break the contract."""
     seconds: float = 0.0
 

@@ -328,7 +328,7 @@ class Run:
     def _corrected(self, name: str, data: Dataset) -> dict[str, Any]:
         """Return the fields of a best record that tell what the choice among the trials has gained."""
         records = self.results_of(name)
-        if len(records) < 2:  # there was no choice
+        if sum(record.finished for record in records) < 2:  # there was no choice
             return {}
         why = obstacle(records, self.metrics[name])
         if why:

@@ -14,14 +14,32 @@ __tracebackhide__ = True
 
 
 def judge(claims: Iterable[Claim], confidence: float) -> tuple[ComparisonRecord, ...]:
-    """Return what each different claim proves, in the order in which they were first made.
+    """Return what the strictest of the claims about each score prove, in the order in which they were made.
 
     A claim is proven, or refuted, if the one-sided bound at half the risk that `confidence` leaves lies
     on that side of the threshold: of a proportion the exact one (Clopper and Pearson, Biometrika 26, 1934,
     404-413), of an accuracy's difference to zero McNemar's exact test, else the end of the interval.
     """
-    different = {(claim.label, claim.end, claim.sign, claim.threshold): claim for claim in claims}
-    return tuple(_judged(claim, confidence) for claim in different.values())
+    return tuple(_judged(claim, confidence) for claim in strictest(claims))
+
+
+def strictest(claims: Iterable[Claim]) -> list[Claim]:
+    """Return of the claims about one score that point to one side only the one that implies the others.
+
+    A gate in a loop, or under Hypothesis, makes many.
+    """
+    found: dict[tuple[str, str, bool, bool], Claim] = {}
+    for claim in claims:
+        above = claim.sign in (">=", ">")
+        key = (claim.label, claim.end, above, claim.held)
+        other = found.setdefault(key, claim)
+        # The highest threshold that the score still exceeds, the lowest that it no longer does.
+        further = (
+            claim.threshold - other.threshold if above == claim.held else other.threshold - claim.threshold
+        )
+        if further > 0 or (further == 0 and claim.sign in (">", "<")):
+            found[key] = claim
+    return list(found.values())
 
 
 def asserted(comparisons: Iterable[ComparisonRecord]) -> tuple[ComparisonRecord, ...]:
@@ -75,6 +93,8 @@ def proven(claim: Claim, share: float = 1.0) -> bool:
 
 
 def _verdict(claim: Claim, share: float = 1.0) -> Verdict:
+    if claim.estimate.certain:
+        return "PROVEN" if claim.held else "REFUTED"
     side = claim.estimate.proof(claim.threshold, share)
     if side is None:
         return "NOT PROVEN"
@@ -99,8 +119,11 @@ def _judged(claim: Claim, confidence: float) -> ComparisonRecord:
         interval = claim.estimate.interval()
     except ScoreError as error:
         return dataclasses.replace(bare, note=error.problem)
+    if rows is not None and rows <= interval.n:  # which were not enough
+        rows = interval.n + 1
     return dataclasses.replace(
         bare,
+        rows=rows,
         lower=interval.lower,
         upper=interval.upper,
         n=interval.n,

@@ -336,3 +336,20 @@ def test_groups_that_hold_one_class_are_drawn_within_it() -> None:
     assert dataclasses.replace(e, groups=None).units.sizes == (40, 40)
     assert valued(1, 80).units.sizes == (80,)
     assert e.at(np.array([0, 9, 9])).groups.tolist() == [0, 1, 1]
+
+
+def test_few_rows_prove_nothing_of_a_loss_without_bounds() -> None:
+    few, many = valued(1, intervals.LEAST - 1), valued(1, intervals.LEAST)
+
+    assert intervals.proof(METRICS["rmse"], few, 1e9, 0.95) is None
+    assert intervals.proof(METRICS["rmse"], many, 1e9, 0.95) == "below"
+    assert intervals.settling(METRICS["rmse"], few, 1e9, 0.95) == intervals.LEAST
+
+
+def test_recall_of_no_positive_row_is_nothing_also_where_rows_have_groups() -> None:
+    y = np.zeros(80, dtype=np.int64)
+    e = Evidence(y, Predictions(y), None, 2, dict, np.arange(80) // 8)
+
+    for name in ("recall", "precision", "f1"):
+        with pytest.raises(ScoreError, match=f"{name} has no interval: none of 80 rows is "):
+            intervals.proof(METRICS[name], e, 0.5, 0.95)

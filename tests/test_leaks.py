@@ -465,10 +465,10 @@ def test_a_run_tells_leaks_in_its_summary_and_again(project):
 
     (record,) = records(project.path).contracts
     assert record.leaks == [TOLD.replace("told", "bought")]
-    tags = of_trial(RUN, trials(project.path, "experiment_tree")[0], record, {}, best=False)
+    tags = of_trial(RUN, trials(project.path, "experiment_tree")[0], record, {}, best=None)
     assert tags["harness.leaks"] == "1"
     assert "harness.leaks" not in of_trial(
-        RUN, trials(project.path, "experiment_tree")[0], dataclasses.replace(record, leaks=()), {}, best=False
+        RUN, trials(project.path, "experiment_tree")[0], dataclasses.replace(record, leaks=()), {}, best=None
     )
 
 

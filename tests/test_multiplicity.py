@@ -10,6 +10,8 @@ from harness.scoring.score import Claim
 class Level:
     """An estimate that is proven at a share of the risk, or not."""
 
+    certain = False
+
     def __init__(self, needed: float) -> None:
         self.needed = needed
 
@@ -18,6 +20,8 @@ class Level:
 
 
 class Unsure:
+    certain = False
+
     """An estimate that has no interval, as that of a largest error."""
 
     def proof(self, threshold, share=1.0):

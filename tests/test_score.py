@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import operator
 import pickle
 from fractions import Fraction
@@ -140,6 +141,7 @@ def test_two_scores_are_compared_by_their_difference() -> None:
 
     assert a >= b + 0.05
     assert not a < b
+    assert max(a, Score(0.95, "roc_auc", 10, a.estimate, listener=told.append)) == 0.95
 
     first, second = told
     assert (first.label, first.value, first.sign) == (
@@ -161,11 +163,48 @@ def test_other_things_than_numbers_are_not_told() -> None:
     assert (np.array([0.5, 0.95]) <= score).tolist() == [True, False]
     assert (score >= np.array([0.5, 0.95])).tolist() == [True, False]
     assert round(score, 1) >= 0.9
-    assert abs(score) >= 0.9
-    assert score.lower + 2 > 0.9
     assert bool(score)
     with pytest.raises(TypeError):
         score >= "0.5"  # noqa: B015
+    assert told == []
+
+
+def test_of_numbers_that_are_made_of_scores_nothing_is_known() -> None:
+    told: list[Claim] = []
+    a, b = watched(0.9, told), watched(0.8, told)
+
+    assert abs(a) > 0.1
+    assert a / b > 0.8
+    assert a * b > 0.5
+    assert (a + b) / 2 > 0.6
+    assert sum([a, b]) > 1
+    assert a**2 > 0.5
+    assert 1 / a < 2
+    assert a // 0.1 >= 5
+    assert a.lower + 2 > 0.9
+    assert (a - 0.1) - (b - 0.2) > 0
+    assert a / b > 0.5
+
+    assert {type(claim.estimate) for claim in told} == {Unknown}
+    assert {claim.label for claim in told} == {"a number made of x.best.test.accuracy"}
+    assert [(claim.value, claim.sign, claim.threshold) for claim in told[:2]] == [
+        (0.9, ">", 0.1),
+        (pytest.approx(1.125), ">", 0.8),
+    ]
+
+
+def test_a_multiple_of_a_score_has_an_interval() -> None:
+    error = 1 - watched(0.9, None, 0.8, 0.95)
+
+    assert (error.lower, error.upper) == pytest.approx((0.05, 0.2))
+    assert (error.n, error.method) == (100, "Wilson")
+    assert type(pickle.loads(pickle.dumps(error))) is float
+
+
+def test_a_comparison_with_nan_claims_nothing() -> None:
+    told: list[Claim] = []
+
+    assert not watched(0.9, told) >= math.nan  # noqa: PLW0177
     assert told == []
 
 

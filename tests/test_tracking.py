@@ -420,7 +420,7 @@ def test_the_description_tells_the_best_what_the_gates_read_and_why_one_failed(s
         "|---|---|---|",
         "| gate_accuracy | failed | experiment_a.best.test.accuracy 0.8000 |",
         "| gate_b\\[&lt;1>\\] | passed | "
-        'a.best.test.where(sex="x\\|y").recall 0.3333; a.best.validation.rmse 12,345.70 |',
+        'a.best.test.where(sex="x\\|y").recall 0.3333; a.best.validation.rmse 12,345.68 |',
         "",
         "gate_accuracy:",
         "",

@@ -77,10 +77,16 @@ def test_a_comparison_that_a_gate_negates_stands_for_its_opposite():
     assert (found.sign, found.held, found.verdict) == (">=", True, "PROVEN")
 
 
-def test_equal_comparisons_are_one():
-    twice = [claim(0.87, ">=", 0.8, 0.85, 0.9), claim(0.87, ">=", 0.8, 0.85, 0.9)]
+def test_of_many_comparisons_to_one_side_the_strictest_counts():
+    made = [claim(0.87, ">=", t / 100, 0.85, 0.9) for t in (70, 86, 80, 88, 95)]
 
-    assert len(judge(twice, 0.95)) == 1
+    found = judge([*made, claim(0.87, ">", 0.86, 0.85, 0.9), claim(0.87, "<", 0.99, 0.85, 0.9)], 0.95)
+
+    assert [(one.sign, one.threshold, one.held) for one in found] == [
+        (">", 0.86, True),
+        (">=", 0.88, False),
+        ("<", 0.99, True),
+    ]
 
 
 def test_what_nothing_is_known_of_is_not_proven_and_says_why():
@@ -105,6 +111,8 @@ def test_the_words_of_a_verdict():
 
 class Level:
     """An estimate that is proven at a share of the risk, or not."""
+
+    certain = False
 
     def __init__(self, needed: float) -> None:
         self.needed = needed

@@ -35,7 +35,7 @@ def table(
         found = best(experiments[name])
         if found is not None:
             yield from _best(found)
-            yield from _chosen(found, bests.get(name), len(experiments[name]))
+            yield from _chosen(found, bests.get(name), sum(one.finished for one in experiments[name]))
         reused = sum(record.reused_from is not None for record in experiments[name])
         if reused:
             yield Line(f"  {reused} reused from earlier runs, unchanged")

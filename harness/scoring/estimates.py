@@ -40,6 +40,10 @@ class Estimate(Protocol):
         """Return the difference to another score: `Unknown` if it cannot be told."""
 
     @property
+    def certain(self) -> bool:
+        """Whether its value is the true one, whatever the rows."""
+
+    @property
     def note(self) -> str:
         """What else is to be said of it."""
 
@@ -65,6 +69,10 @@ class Rows:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Estimate:
     """What estimates have in common unless they know better."""
+
+    @property
+    def certain(self) -> bool:
+        return False
 
     @property
     def note(self) -> str:
@@ -162,6 +170,10 @@ class Paired(_Estimate):
     def value(self) -> float:
         return float(self.metric.function(self.a)) - float(self.metric.function(self.b))
 
+    @property
+    def certain(self) -> bool:
+        return intervals.alike(self.metric, self.a, self.b)
+
     def interval(self) -> Interval:
         return intervals.difference(self.metric, self.a, self.b, self.confidence)
 
@@ -170,7 +182,9 @@ class Paired(_Estimate):
         return intervals.difference_proof(self.metric, self.a, self.b, threshold, confidence)
 
     def settling(self, threshold: float) -> int | None:
-        return enough(self.value, self.interval(), threshold)
+        lower, upper = intervals.difference_bounds(self.metric, self.a, self.b, self.confidence)
+        ends = Interval(lower=lower, upper=upper, n=len(self.a), method="")
+        return enough(self.value, ends, threshold)
 
     @property
     def note(self) -> str:
@@ -194,15 +208,18 @@ class Apart(_Estimate):
         return _mover((self.a.value, a.lower, a.upper), (self.b.value, b.lower, b.upper), a.n + b.n, a.method)
 
     def proof(self, threshold: float, share: float = 1.0) -> Side | None:
+        found = self._bounds(share)
+        return "above" if found.lower >= threshold else "below" if found.upper <= threshold else None
+
+    def settling(self, threshold: float) -> int | None:
+        return enough(self.a.value - self.b.value, self._bounds(1.0), threshold)
+
+    def _bounds(self, share: float) -> Interval:
         ends = [
             (part.value, *intervals.bounds(part.metric, part.evidence, _stricter(part.confidence, share)))
             for part in (self.a, self.b)
         ]
-        found = _mover(ends[0], ends[1], 0, "")
-        return "above" if found.lower >= threshold else "below" if found.upper <= threshold else None
-
-    def settling(self, threshold: float) -> int | None:
-        return enough(self.a.value - self.b.value, self.interval(), threshold)
+        return _mover(ends[0], ends[1], len(self.a.evidence) + len(self.b.evidence), "")
 
 
 def _mover(a: tuple[float, float, float], b: tuple[float, float, float], n: int, method: str) -> Interval:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import numbers
 import operator
 from collections.abc import Callable
@@ -70,35 +71,63 @@ class _Compared(float):
         """Return the score, the factor of it, and what was added."""
         raise NotImplementedError
 
-    def _changed(self, value: Any, factor: float, by: float) -> Any:
-        """Return the plain result of an operation as what it is to a gate: factor times this, plus by."""
-        if type(value) is not float:
-            return value
-        score, mine, added = self._parts()
-        return value if score._listener is None else Affine(value, score, factor * mine, factor * added + by)
+    def _changed(self, value: Any, other: Any, factor: float, by: float) -> Any:
+        """Return the result of an operation as what it is to a gate: factor times this, plus by.
 
-    def __neg__(self) -> float:
-        return self._changed(-float(self), -1.0, 0.0)  # type: ignore[no-any-return]
+        With another score in it, nothing is known of how sure it is.
+        """
+        score, mine, added = self._parts()
+        if type(value) is not float or score._listener is None:
+            return value
+        if isinstance(other, _Compared):
+            return Made(value, score)
+        return Affine(value, score, factor * mine, factor * added + by)
+
+    def _made(self, value: Any) -> Any:
+        """Return the result of an operation after which nothing is known of how sure it is."""
+        score = self._parts()[0]
+        return value if type(value) is not float or score._listener is None else Made(value, score)
+
+    def __neg__(self) -> Any:
+        return self._changed(-float(self), None, -1.0, 0.0)
+
+    def __abs__(self) -> Any:
+        return self._made(abs(float(self)))
 
     def __add__(self, other: Any) -> Any:
-        return self._changed(float.__add__(self, _plain(other)), 1.0, _size(other))
+        return self._changed(float.__add__(self, _plain(other)), other, 1.0, _size(other))
 
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> Any:
-        return self._changed(float.__sub__(self, _plain(other)), 1.0, -_size(other))
+        return self._changed(float.__sub__(self, _plain(other)), other, 1.0, -_size(other))
 
     def __rsub__(self, other: Any) -> Any:
-        return self._changed(float.__rsub__(self, _plain(other)), -1.0, _size(other))
+        return self._changed(float.__rsub__(self, _plain(other)), other, -1.0, _size(other))
 
     def __mul__(self, other: Any) -> Any:
-        return self._changed(float.__mul__(self, _plain(other)), _size(other), 0.0)
+        return self._changed(float.__mul__(self, _plain(other)), other, _size(other), 0.0)
 
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> Any:
         value = float.__truediv__(self, _plain(other))
-        return self._changed(value, 1 / _size(other) if value is not NotImplemented else 1.0, 0.0)
+        return self._changed(value, other, 1 / _size(other) if type(value) is float else 1.0, 0.0)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return self._made(float.__rtruediv__(self, _plain(other)))
+
+    def __pow__(self, other: Any, modulus: None = None) -> Any:
+        return self._made(float.__pow__(self, _plain(other), modulus))
+
+    def __rpow__(self, other: Any, modulus: None = None) -> Any:
+        return self._made(float.__rpow__(self, _plain(other), modulus))
+
+    def __floordiv__(self, other: Any) -> Any:
+        return self._made(float.__floordiv__(self, _plain(other)))
+
+    def __mod__(self, other: Any) -> Any:
+        return self._made(float.__mod__(self, _plain(other)))
 
 
 _MIRRORED: dict[str, tuple[Sign, Callable[[Any, Any], Any]]] = {
@@ -215,8 +244,31 @@ class Bound(_Compared):
     def _parts(self) -> tuple[Score, float, float]:
         return self._score, 1.0, 0.0
 
-    def _changed(self, value: Any, factor: float, by: float) -> Any:  # noqa: ARG002
-        return value  # what is made of an end is no claim about the score any more
+    def _changed(self, value: Any, other: Any, factor: float, by: float) -> Any:  # noqa: ARG002
+        return self._made(value)  # what is made of an end is no claim about the score any more
+
+    def __reduce__(self) -> tuple[type[float], tuple[float]]:
+        return float, (float(self),)
+
+
+class Made(_Compared):
+    """A number made of a score in a way that leaves unknown how sure it is."""
+
+    __slots__ = ("_score",)
+
+    _score: Score
+
+    def __new__(cls, value: float, score: Score) -> Made:
+        """Make the value, which came of the score."""
+        self = super().__new__(cls, value)
+        self._score = score
+        return self
+
+    def _parts(self) -> tuple[Score, float, float]:
+        return self._score, 0.0, 0.0
+
+    def _changed(self, value: Any, other: Any, factor: float, by: float) -> Any:  # noqa: ARG002
+        return self._made(value)
 
     def __reduce__(self) -> tuple[type[float], tuple[float]]:
         return float, (float(self),)
@@ -236,6 +288,33 @@ class Affine(_Compared):
         self = super().__new__(cls, value)
         self._score, self._factor, self._by = score, factor, by
         return self
+
+    @property
+    def lower(self) -> float:
+        """Lower end of the confidence interval."""
+        return Made(min(self._ends), self._score)
+
+    @property
+    def upper(self) -> float:
+        """Upper end of the confidence interval."""
+        return Made(max(self._ends), self._score)
+
+    @property
+    def n(self) -> int:
+        """Rows that the score rests on."""
+        return self._score.n
+
+    @property
+    def method(self) -> str:
+        """How the interval was made."""
+        return self._score.method
+
+    @property
+    def _ends(self) -> tuple[float, float]:
+        lower, upper = (
+            self._factor * float(end) + self._by for end in (self._score.lower, self._score.upper)
+        )
+        return lower, upper
 
     def _parts(self) -> tuple[Score, float, float]:
         return self._score, self._factor, self._by
@@ -274,20 +353,42 @@ def _difference(a: Score, b: Score) -> Any:
 
 def _compare(left: _Compared, other: Any, sign: Sign, compare: Callable[[Any, Any], Any]) -> Any:
     held = compare(float(left), _plain(other))
-    if isinstance(other, numbers.Real) and not isinstance(other, bool):
-        score, factor, by = left._parts()
-        second, times, added = other._parts() if isinstance(other, _Compared) else (None, 0.0, float(other))
+    if isinstance(other, numbers.Real) and not isinstance(other, bool) and not math.isnan(other):
+        score = left._parts()[0]
+        second = other._parts()[0] if isinstance(other, _Compared) else None
         listener = score._listener or (second._listener if second is not None else None)
-        known = score._estimate is not None and (second is None or second._estimate is not None)
-        if listener is not None and known and factor:
-            end = left._side if isinstance(left, Bound) and second is None else ""
-            if second is None:
-                told = _single(score, factor, sign, added - by)
-            else:
-                told = _double((score, factor), sign, (second, times), added - by)
-            listener(dataclasses.replace(told, held=bool(held), end=end))
+        told = _claimed(left, other, sign) if listener is not None else None
+        if listener is not None and told is not None:
+            listener(dataclasses.replace(told, held=bool(held)))
     return held
 
+
+def _claimed(left: _Compared, other: Any, sign: Sign) -> Claim | None:
+    """Return what a comparison claims; None if it claims nothing."""
+    if isinstance(left, Made) or isinstance(other, Made):
+        return Claim(
+            estimate=Unknown(_MADE),
+            label=f"a number made of {left._parts()[0]._label}",
+            value=float(left),
+            sign=sign,
+            threshold=float(other),
+        )
+    score, factor, by = left._parts()
+    if not isinstance(other, _Compared):
+        if score._estimate is None or not factor:
+            return None
+        claim = _single(score, factor, sign, float(other) - by)
+        return dataclasses.replace(claim, end=left._side) if isinstance(left, Bound) else claim
+    second, times, added = other._parts()
+    unlike = score.name != second.name  # as `sorted` and `max` compare them: of which is more nothing follows
+    if score._estimate is None or second._estimate is None or unlike or not factor:
+        return None
+    return _double((score, factor), sign, (second, times), added - by)
+
+
+_MADE = (
+    "of a number that is made of scores nothing is known: compare a score, or a difference a.test - b.test"
+)
 
 _TURNED: dict[Sign, Sign] = {">=": "<=", ">": "<", "<=": ">=", "<": ">"}
 

@@ -182,11 +182,11 @@ def _loaded(client: MlflowClient, uri: str, version: ModelVersion) -> Registered
         try:
             payload = getattr(pickle.load(io.BytesIO(served.read_bytes())), "payload", None)
             model = loads(payload) if isinstance(payload, bytes) else None
-        except Exception as error:  # the pickle runs code of the user and of any library
+        except Exception as error:  # noqa: BLE001  # the pickle runs code of the user and of any library
             raise TrackingError(
                 f"{named} cannot be loaded here: {type(error).__name__}: {error}",
                 "run in the environment that trained it, or give the alias to another version",
-            ) from error
+            ) from None
         if not isinstance(model, Model):
             raise _foreign(named)
         rows = seen.load(folder / SEEN) if (folder / SEEN).is_file() else None
@@ -232,7 +232,7 @@ def _asked(uri: str, failed: str) -> Iterator[None]:
             yield
     except TrackingError:
         raise
-    except Exception as error:  # MLflow's stores raise what their libraries raise
+    except Exception as error:  # noqa: BLE001  # MLflow's stores raise what their libraries raise
         raise TrackingError(
             told(error, uri, failed), "see that it can be reached, or name another MLFLOW_TRACKING_URI"
-        ) from error
+        ) from None  # a thousand lines of urllib3 say no more

@@ -42,6 +42,8 @@ def telling_columns(
     validation = sample(partition.validation, _VALIDATION)
     rows = np.concatenate([train, validation])
     judge = _Judge(target, rows, len(train))
+    if judge.rarest < _FEWEST:
+        return ()
     found = []
     for name in feature_columns(frame, declaration):
         reached = judge.reached(read(frame[name].iloc[rows]))
@@ -56,6 +58,10 @@ def telling_columns(
                 )
             )
     return tuple(found)
+
+
+_FEWEST = 10
+"""Training rows of a class below which, of twenty columns, one separates it by chance."""
 
 
 class _Judge:
@@ -75,6 +81,15 @@ class _Judge:
         if len(target.classes) > 2:
             looked_at = np.argsort(-np.bincount(values[:learnt]), kind="stable")[:_CLASSES].tolist()
         self._truth = (values[:, None] == np.array(looked_at)).astype(np.float64)
+
+    @property
+    def rarest(self) -> int:
+        """Training rows of the rarest class that is looked at, or of all others; of values, all rows."""
+        truth = self._truth[self._learnt]
+        if self.measure != "ROC AUC":
+            return len(truth)
+        here = truth.sum(axis=0)
+        return int(min(here.min(), (len(truth) - here).min()))
 
     def reached(self, column: Column) -> float | None:
         """Return the score of a column that predicts the target almost alone, None of another."""

@@ -76,15 +76,20 @@ def choose(standings: Sequence[Standing]) -> dict[str, str | None]:
     """Return for each experiment why it is not promoted, None for those that are.
 
     Of several with one registered name only the best by its validation objective is, if they can be told
-    apart: by one objective on the same rows, split in the same way. Ties go to the first.
+    apart: by one objective on the same rows, split in the same way. Ties go to the first. None is while one
+    of them was not measured.
     """
     decided = {standing.name: refusal(standing) for standing in standings}
     rivals: dict[str, list[Standing]] = {}
     for standing in standings:
         if decided[standing.name] is None:
             rivals.setdefault(standing.registered, []).append(standing)
+    unmeasured = {standing.registered: standing.name for standing in standings if standing.winner is None}
     for name, some in rivals.items():
-        if len(some) > 1:
+        if name in unmeasured:  # which might have been better
+            reason = f"{unmeasured[name]}, which competes for {name} as well, has no best trial in this run"
+            decided |= dict.fromkeys((standing.name for standing in some), reason)
+        elif len(some) > 1:
             decided |= _between(name, some)
     return decided
 

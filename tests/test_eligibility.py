@@ -120,3 +120,14 @@ def test_the_record_of_a_best_trial_survives_json():
     best = replace(BEST, model_digest="d", test_rows="r", openings=3, rows="rows-income.npy")
 
     assert BestRecord.from_json(best.to_json()) == best
+
+
+def test_while_a_rival_was_not_measured_nobody_wins():
+    unmeasured = standing(name="experiment_b", best=None)
+
+    decided = choose([rival("experiment_a", 0.8), unmeasured])
+
+    assert decided["experiment_a"] == (
+        "experiment_b, which competes for income as well, has no best trial in this run"
+    )
+    assert decided["experiment_b"] is not None

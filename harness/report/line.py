@@ -11,7 +11,7 @@ NAME = 28
 """Columns of a name before what belongs to it goes to the next line."""
 SHOWN = 5
 """Broken expectations of a contract, and reasons why trials failed, that are listed."""
-_LONGEST = 240
+_LONGEST = 400
 """Characters of a value or a reason; the whole text stands above, in pytest's own part."""
 
 RED, GREEN, YELLOW = {"red": True}, {"green": True}, {"yellow": True}

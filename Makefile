@@ -10,6 +10,7 @@ TOOLKIT = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 BENCH := .venv-bench/bin
 BENCH_READY := .venv-bench/.ready
 REPEATS ?= 3
+ARGS ?=
 ROWS ?=
 
 # Uncompiled packages double every start.
@@ -27,8 +28,8 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 	@$(TOOLKIT) && touch $(REHEARSAL) || echo "SageMaker cannot be rehearsed here: its toolkit needs a C compiler"
 
-experiments: $(READY)  ## run the experiments and judge their gates
-	$(BIN)/python -m pytest experiments/
+experiments: $(READY)  ## run the experiments and judge their gates (ARGS="--resume": options of pytest)
+	$(BIN)/python -m pytest experiments/ $(ARGS)
 
 $(REHEARSAL): $(READY)  # its toolkit has to be compiled, which the experiments do not depend on
 	$(TOOLKIT)
@@ -55,7 +56,7 @@ $(BENCH_READY): pyproject.toml constraints.txt benchmarks/constraints.txt
 bench: $(BENCH_READY)  ## measure beside joblib, GridSearchCV, Optuna, Ray Tune (1 h; ROWS="noop resume" REPEATS=1)
 	$(BENCH)/python benchmarks/compare.py --repeats $(REPEATS) --json bench.json $(ROWS)
 
-bench-verdicts: $(READY)  ## simulate how often gates, intervals and corrected scores err (10 min)
+bench-verdicts: $(READY)  ## simulate how often gates pass by luck, intervals miss, the best flatters (10 min)
 	$(BIN)/python benchmarks/verdicts.py
 
 bench-constraints:  # renew benchmarks/constraints.txt, after `make constraints`

@@ -24,8 +24,8 @@ def experiment_forest(penguin_features, trial, max_depth):
 
 
 def gate_every_species_is_found(experiment_simple):
-    """35 test rows: one row is 2.9 points of recall."""
-    assert experiment_simple.best.test.recall >= 0.9
+    """All 35 test rows are right, and still that proves no more than 0.9: they are few."""
+    assert experiment_simple.best.test.accuracy >= 0.9
 
 
 def gate_forest_is_sure(experiment_forest):

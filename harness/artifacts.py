@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.errors import HarnessError, StoreError
 from harness.models.predictions import Predictions
+from harness.models.stages import Stages
 
 __tracebackhide__ = True
 
@@ -17,20 +18,22 @@ __tracebackhide__ = True
 class Artifacts:
     """The files of one trial.
 
-    run: folder of the run; folder: of this trial, relative to the run's.
+    run: folder of the run; folder: of this trial, relative to the run's, None to keep no file.
     """
 
-    def __init__(self, run: Path, folder: str) -> None:
+    def __init__(self, run: Path, folder: str | None) -> None:
         self._run = run
         self._folder = folder
         self.files: dict[str, str] = {}
-        """By role ("model", "predictions", "artifact/NAME"); relative to the run's folder."""
+        """By role ("model", "predictions", "stages", "artifact/NAME"); relative to the run's folder."""
 
     def figure(self, figure: Any, name: str) -> None:
         """Write a figure by whichever method its library has for that.
 
         Raises HarnessError if it has none, or if `name` is none.
         """
+        if self._folder is None:
+            return
         writers = ["savefig", "write_image", "save"]
         if name.endswith((".html", ".htm")):
             writers.insert(0, "write_html")
@@ -46,14 +49,16 @@ class Artifacts:
 
     def copy(self, path: str | Path, name: str | None = None) -> None:
         """Copy a file, under its own name if there is no other; raise HarnessError if it is not there."""
+        if self._folder is None:
+            return
         source = Path(path)
         if not source.is_file():
             raise HarnessError(f"trial.log_artifact({str(path)!r}): there is no such file", "write it first")
         with self._written(source.name if name is None else name) as target:
             shutil.copyfile(source, target)
 
-    def model(self, content: bytes, predictions: Predictions | None) -> None:
-        """Write a pickled model and what it said of the validation rows.
+    def model(self, content: bytes, predictions: Predictions | None, stages: Stages | None = None) -> None:
+        """Write a pickled model and what it said, and would have said earlier, of the validation rows.
 
         Raises StoreError if they cannot be written.
         """
@@ -64,6 +69,9 @@ class Artifacts:
             if predictions is not None:
                 predictions.save(folder / "predictions.npz")
                 self.files["predictions"] = f"{self._folder}/predictions.npz"
+            if stages is not None:
+                stages.save(folder / "stages.npz")
+                self.files["stages"] = f"{self._folder}/stages.npz"
         except OSError as error:
             raise StoreError(
                 f"the model of this trial cannot be stored: {error.strerror or error}",
@@ -71,7 +79,7 @@ class Artifacts:
             ) from None
 
     def _made(self) -> Path:
-        folder = self._run / self._folder
+        folder = self._run / (self._folder or "")
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.data.dataset import Dataset
+from harness.models import imprint, seen
+from harness.models.columns import describe
+from harness.models.predictions import Predictions
 from harness.results import BestRecord, TrialRecord
 from harness.scoring.baseline import baseline
 from harness.scoring.metrics import Metric
@@ -48,7 +51,16 @@ def measured(
         baseline={} if data is None else defined(baseline(data, metrics), metrics),
         test=dict(test),
         example=None if data is None else _example(data, folder),
+        model_digest=model_digest(record, folder),
+        rows=None if data is None else _rows(data, folder),
     )
+
+
+def model_digest(record: TrialRecord, folder: Path) -> str | None:
+    """Return the digest of a trial's model, see `imprint`; None without one. folder: of the run."""
+    if "predictions" not in record.files:
+        return None
+    return imprint.digest(record, Predictions.load(folder / record.files["predictions"]))
 
 
 def defined(scores: Scores, metrics: Mapping[str, Metric]) -> dict[str, float]:
@@ -60,6 +72,19 @@ def defined(scores: Scores, metrics: Mapping[str, Metric]) -> dict[str, float]:
         except Exception:  # noqa: BLE001, S112  # a @metric is user code, and nothing is decided by it here
             continue
     return found
+
+
+def _rows(data: Dataset, folder: Path) -> str | None:
+    path = folder / f"rows-{data.name}.npy"
+    if not path.exists():
+        raw = data.raw
+        columns = describe(raw.train.X)
+        try:
+            known = [seen.hashes(s.X, s.y, raw.classes, columns) for s in (raw.train, raw.validation)]
+        except Exception:  # noqa: BLE001  # values of a class of the user's own: a champion will say so
+            return None
+        seen.save(path, seen.unique(*known))
+    return path.name
 
 
 def _example(data: Dataset, folder: Path) -> str:

@@ -7,7 +7,7 @@ import fnmatch
 import inspect
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,6 +30,10 @@ _OF_THE_SESSION = frozenset(
     {"cache", "record_testsuite_property", "record_xml_attribute", "pytester", "testdir"}
 )
 """pytest's own fixtures that hold something of the session."""
+
+
+_OF_OTHERS = ("pyvenv.cfg", "pytest.ini", ".pytest.ini")
+"""What makes a folder a virtual environment, or another project of pytest's."""
 
 
 def _is_foreign(module: ModuleType) -> bool:
@@ -193,6 +197,26 @@ class Catalogue:
             )
         return found[name]
 
+    def gates(self, session: pytest.Session, experiments: Collection[str]) -> list[pytest.Function]:
+        """Return every gate of the project that names an experiment, also from files not collected yet.
+
+        Raises DeclarationError if a file that names one of the experiments cannot be collected.
+        """
+        for path in self._files():
+            text = path.read_text("utf-8", "replace")
+            named = next((name for name in experiments if name in text), None)
+            if named is None:
+                continue
+            try:
+                self._items(session, path)
+            except Exception as error:  # noqa: BLE001  # importing it runs code of the user
+                reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+                raise DeclarationError(
+                    f"{path.name} names {named}, and its gates cannot be collected: {reason}", "mend it"
+                ) from None
+        self.check()
+        return [item for module in self._collected() for item in module.items() if role(item) == "gate"]
+
     def _items(self, session: pytest.Session, path: Path) -> list[pytest.Function]:
         module = self._module(path) or self._open(session, path, None)
         return list(module.items())
@@ -225,7 +249,7 @@ class Catalogue:
                 name
                 for name in names
                 if not any(fnmatch.fnmatch(name, pattern) for pattern in pruned)
-                and not (here / name / "pyvenv.cfg").exists()
+                and not any((here / name / file).exists() for file in _OF_OTHERS)
             )
             for name in sorted(files):
                 if any(fnmatch.fnmatch(name, pattern) for pattern in self._patterns):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness.catalogue import Catalogue
 from harness.collection import ExperimentModule, requested, role
-from harness.errors import HarnessError, StoreError
-from harness.selection import contracts, widen
+from harness.errors import HarnessError
+from harness.selection import contracts, judges, widen
 from harness.settings import Settings
 from harness.wording import counted
 
@@ -34,7 +34,8 @@ class Conductor:
         self._counted: set[pytest.Item] = set()
         self._added: Sequence[pytest.Item] = ()
         self._told = False
-        self._summary: list[Line] = []
+        self._judges: Mapping[str, Sequence[str]] = {}
+        self._summary: Sequence[Line] = ()
 
     # Collection
 
@@ -117,6 +118,11 @@ class Conductor:
         try:
             if self.settings.tracking:
                 check_writable(self.settings.root)
+            if self.settings.promote is not None:
+                from harness.promotion import check
+
+                check(self.settings)
+                self._judges = judges(self.catalogue, session, session.items)
             self._execution = Execution(self.config, self.settings, self.catalogue, session)
         except HarnessError as error:
             raise pytest.UsageError(str(error)) from None
@@ -132,50 +138,14 @@ class Conductor:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if self._execution is None:
             return
-        from harness.report import Line, lines
+        from harness.closing import close
 
-        run = self._execution.run
-        if self._execution.tracker is not None:
-            self._execution.tracker.hush()
-        closing: list[Line] = []
-        try:
-            run.finish(int(exitstatus))
-            closing = self._deliver(self._execution, exitstatus)
-        except StoreError as error:  # a full disk
-            if self._execution.tracker is not None:
-                self._execution.tracker.abandon()
-            closing = [Line(str(error), {"red": True})]
-            if exitstatus == pytest.ExitCode.OK:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        self._summary = lines(
-            list(run.findings.contracts.values()),
-            {name: run.results_of(name) for name in run.experiments},
-            run.findings.bests,
-            list(run.findings.gates.values()),
-            {name: len(items) for name, items in run.experiments.items()},
-        )
-        if closing:
-            self._summary += [Line(""), *closing]
-
-    def _deliver(self, execution: Execution, exitstatus: int) -> list[Line]:
-        """Give MLflow what it lacks; return what the summary says of it."""
-        from harness.report import Line, tracked
-        from harness.retention import prune
-        from harness.tracking import view_command
-
-        run, tracker = execution.run, execution.tracker
-        said: list[Line] = []
-        if tracker is None:
-            run.folder.withhold()
-        elif exitstatus == pytest.ExitCode.INTERRUPTED:  # who pressed Ctrl-C does not wait for MLflow
-            tracker.abandon()
-            return [Line("MLflow: the next run or `harness sync` delivers this one")]
-        else:
-            said = tracked(tracker.finish(self._progress), view_command(self.settings.root))
-            if self._told:
-                self._terminal().line("")
-        prune(run.store)
-        return said
+        closing = close(self._execution, exit=int(exitstatus), judges=self._judges, progress=self._progress)
+        if self._told:
+            self._terminal().line("")
+        if not closing.well and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self._summary = closing.lines
 
     def _progress(self, done: int, total: int) -> None:
         """Say how far MLflow is, on one line, if somebody has to wait for it."""

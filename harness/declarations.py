@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.errors import DeclarationError
 from harness.space import Grid, Search
 
 __tracebackhide__ = True
@@ -41,6 +43,8 @@ class DatasetDeclaration:
     drop: Sequence[str]
     task: str | None
     positive: Any
+    leaks: str
+    """"warn", "error" or "off"."""
 
     @property
     def path(self) -> Path:
@@ -82,10 +86,37 @@ class MetricDeclaration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentDeclaration:
-    """One `@experiment`: what its best trial is."""
+    """One `@experiment`: what its best trial is, and on how many divisions of the rows it is tried."""
 
     maximize: str | None = None
     minimize: str | None = None
+    repeats: int = 1
+    folds: int | None = None
+
+    @property
+    def repeated(self) -> bool:
+        """Whether a trial is fitted more than once."""
+        return self.folds is not None or self.repeats > 1
+
+    def check(self) -> None:
+        """Raise DeclarationError unless `repeats` and `folds` are numbers that make sense together."""
+        wanted: dict[str, tuple[Any, int]] = {"repeats": (self.repeats, 1)}
+        if self.folds is not None:
+            wanted["folds"] = (self.folds, 2)
+        for option, (value, least) in wanted.items():
+            whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+            if not whole or value < least:
+                raise DeclarationError(
+                    f"@experiment({option}={value!r})", f"write an int from {least} on, such as {option}=5"
+                )
+        if self.folds is not None and self.repeats != 1:
+            raise DeclarationError(
+                f"@experiment(repeats={self.repeats!r}, folds={self.folds!r})",
+                "these are different ways to divide the rows again: keep one of them",
+            )
+
+    registered_name: str | None = None
+    """Of its champion in MLflow; None: PROJECT.EXPERIMENT."""
 
 
 def declared(value: object, kind: type) -> Any:

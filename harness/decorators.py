@@ -49,6 +49,7 @@ def dataset(
     drop: Sequence[str] = (),
     task: str | None = None,
     positive: Any = None,
+    leaks: str = "warn",
 ) -> Callable[[Function], Any]:
     """Make the decorated loader a session fixture of type `harness.Dataset`.
 
@@ -67,6 +68,9 @@ def dataset(
     drop: columns that no model may see (leaks, ids).
     task: "binary", "multiclass" or "regression"; None: decided from the target.
     positive: label of the positive class (binary); None: the last in sorted order.
+    leaks: what follows from rows that stand in two splits, columns that predict the target almost
+        alone (ROC AUC or R² of 0.99), and groups or times that overlap (`harness.data.leaks`).
+        "warn": the summary tells them; "error": the contract is broken; "off": nobody looks.
 
     Options that contradict each other, and rows that cannot be split so, fail the item
     `contract[NAME]` with a `DeclarationError` or `DataError` that names the remedy.
@@ -94,6 +98,7 @@ def dataset(
             drop=drop,
             task=task,
             positive=positive,
+            leaks=leaks,
         )
 
         def prepared(_harness: Any) -> Any:
@@ -219,24 +224,56 @@ def experiment(
     *,
     maximize: str | None = None,
     minimize: str | None = None,
+    repeats: int = 1,
+    folds: int | None = None,
+    registered_name: str | None = None,
 ) -> Any:
-    """State what the best trial of an experiment is.
+    """State what the best trial of an experiment is, and on how many divisions of the rows it is tried.
 
     maximize, minimize: name of a validation score, of a `@metric`, or of a value given to
         `trial.log`. Default: highest `roc_auc` (binary), highest `accuracy` (multiclass), lowest
         `rmse` (regression); none for an experiment without data.
+    registered_name: of the model in MLflow whose alias `champion` the best trial competes for and, with
+        `--promote`, gets. Experiments with one name have one champion. Default: PROJECT.EXPERIMENT.
+    repeats: K fits a trial: on the declared split, then on K - 1 others of the same training and
+        validation rows, divided in the manner of the data set (`harness.data.resplit`).
+    folds: K fits a trial besides that on the declared split: K-fold cross-validation of the training
+        and validation rows; of data with `time=` expanding windows.
+
+    With either, trials are compared by the mean of the objective over the repeats (the declared split is
+    the first of them) or the folds (it is none of them). The test rows stay what they are. The trial is
+    one item still: when its function has returned, it is called again for each repeat, with new
+    generators' seeds, with data sets and features made of the repeat's rows, with a `trial` and
+    parameters of its own; other fixtures are not set up again. What fails in one repeat fails the trial.
+    Of repeats the validation scores and the objective are kept: no model, predictions, curves or
+    artifacts. `.best.model` is that of the declared split, and it alone meets the test rows.
 
     An unknown name, both at once, or a direction against the metric's own is an error of that
-    experiment at collection.
+    experiment at collection; so are `repeats` with `folds` and numbers that are none.
     """
 
     def decorate(function: Function) -> Function:
         function = _needs_function(function, "experiment(…)")
-        record = ExperimentDeclaration(maximize=maximize, minimize=minimize)
+        record = ExperimentDeclaration(
+            maximize=maximize,
+            minimize=minimize,
+            repeats=repeats,
+            folds=folds,
+            registered_name=_named(registered_name, function),
+        )
         attach(function, ExperimentDeclaration, record)
         return function
 
     return decorate if function is None else decorate(function)
+
+
+def _named(name: str | None, function: Function) -> str | None:
+    if name is None or (isinstance(name, str) and name.strip() and not set("/:") & set(name)):
+        return name
+    raise DeclarationError(
+        f"{place(function)}: @experiment(registered_name={name!r}) is no name for a model in MLflow",
+        "give a text without a slash and a colon, such as registered_name='income'",
+    )
 
 
 def metric(function: Function | None = None, /, *, greater_is_better: bool = True) -> Any:

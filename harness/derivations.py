@@ -63,6 +63,8 @@ class Derivations:
         self._made: dict[Hashable, Dataset | Exception] = {}
         self._kept: list[Mapping[str, Any]] = []
         self._told = False
+        self._origins: dict[int, tuple[FeaturesDeclaration, Mapping[str, Any]]] = {}
+        """What each data set that was made here was made of, by its `id`: `_made` keeps them all."""
 
     def features(self, declaration: FeaturesDeclaration, inputs: Mapping[str, Any]) -> Dataset:
         """Return the transformed splits, fitted once per data and parameter values.
@@ -85,8 +87,23 @@ class Derivations:
                 self._made[number] = error
                 raise
             self._made[number] = known
+            self._origins[id(known)] = (declaration, dict(inputs))
             self._warn(declaration, problem)
         return known
+
+    def repeated(self, data: Dataset, again: Callable[[Dataset], Dataset]) -> Dataset:
+        """Return the features that made `data`, and those before them, of other rows.
+
+        again: gives a raw data set with its rows divided once more. Raises what `features` raises.
+        """
+        if id(data) not in self._origins:
+            return again(data)
+        declaration, inputs = self._origins[id(data)]
+        other = {
+            name: self.repeated(value, again) if isinstance(value, Dataset) else value
+            for name, value in inputs.items()
+        }
+        return self.features(declaration, other)
 
     def _content(self, params: Mapping[str, Any]) -> Hashable:
         """Return what is equal for equal values; a repr of a long array or an estimator leaves things out."""

@@ -55,6 +55,10 @@ class ResultError(HarnessError, LookupError):
     """A gate asked an experiment for a result that it does not have."""
 
 
+class NoChampion(HarnessError, LookupError):
+    """No model is registered as champion yet; a gate that this leaves has passed, and says so."""
+
+
 class StoreError(HarnessError, OSError):
     """The store folder or a file in it cannot be used."""
 

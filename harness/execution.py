@@ -14,9 +14,10 @@ import pytest
 from harness.backends.base import Backend
 from harness.catalogue import Catalogue
 from harness.collection import role
-from harness.errors import HarnessError
+from harness.errors import HarnessError, NoChampion
 from harness.pool.messages import Answer
 from harness.pool.warned import warn
+from harness.properties import properties
 from harness.recorder import observe
 from harness.replay import replay, told
 from harness.results import PAYLOAD, pack
@@ -219,11 +220,20 @@ class Execution:
         self.run.stage.seed_again(pyfuncitem)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pytest.PytestReturnNotNoneWarning)
+            problem: str | None = (
+                f"{pyfuncitem.name} returned a value, which nobody reads; a gate judges by assert"
+            )
+            result = None
             try:
-                return (yield)
+                result = yield
+                problem = self.run.objection(pyfuncitem)
             except pytest.PytestReturnNotNoneWarning:
                 pass
-        fail(f"{pyfuncitem.name} returned a value, which nobody reads; a gate judges by assert")
+            except NoChampion:  # which the gate's record tells
+                problem, result = None, True
+        if problem is not None:
+            fail(problem)
+        return result
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -242,7 +252,9 @@ class Execution:
         if role(item) == "gate" and report.failed:
             report.sections.extend(self.run.evidence(item))
         if call.when == "teardown":
-            setattr(report, PAYLOAD, pack(self.run.record(item)))
+            record = self.run.record(item)
+            report.user_properties.extend(properties(record))
+            setattr(report, PAYLOAD, pack(record))
             self.run.close()
         return report
 

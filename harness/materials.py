@@ -12,6 +12,7 @@ from harness.contract import Verdict, check, render
 from harness.data.consistency import check as check_declaration
 from harness.data.dataset import Dataset, Seal
 from harness.data.preparation import Prepared, digest_frame, open_dataset, prepare
+from harness.data.resplit import Repeat
 from harness.declarations import DatasetDeclaration, FeaturesDeclaration
 from harness.derivations import BlockedError, Derivations
 from harness.errors import DataError, HarnessError
@@ -58,6 +59,7 @@ class Materials:
         self._seed = base_seed
         self._datasets: dict[str, Dataset] = {}
         self._prepared: dict[str, Prepared] = {}
+        self._repeated: dict[tuple[str, str], Dataset] = {}
         self._derivations = Derivations(
             store=shelf or store,
             project=project,
@@ -79,6 +81,7 @@ class Materials:
         content = digest_frame(frame, declaration.name)
         verdict = self._judge(declaration, frame, content)
         prepared = prepare(declaration, frame, self._store, content)
+        leaks = self._leaks(declaration, frame, prepared)
         self._prepared[declaration.name] = prepared
         return ContractRecord(
             node_id="",
@@ -92,6 +95,7 @@ class Materials:
             columns={**prepared.columns, prepared.target: prepared.target_dtype},
             target=prepared.target,
             violations=tuple(v.text for v in verdict.violations) if verdict else (),
+            leaks=leaks,
             seconds=time.perf_counter() - started,
         )
 
@@ -109,6 +113,17 @@ class Materials:
             text = render(verdict, dataset=declaration.name, examples=self._examples)
             raise BrokenContractError(text, tuple(violation.text for violation in verdict.violations))
         return verdict
+
+    def _leaks(self, declaration: DatasetDeclaration, frame: Any, prepared: Prepared) -> tuple[str, ...]:
+        if declaration.leaks == "off":
+            return ()
+        from harness.data.leaks import leaks, refusal  # trials have no use for it
+
+        found = leaks(frame, declaration, digest=prepared.digest, store=self._store)
+        if found and declaration.leaks == "error":
+            text = refusal(found, dataset=declaration.name)
+            raise BrokenContractError(text, tuple(f"leak: {leak.text}" for leak in found))
+        return tuple(leak.text for leak in found)
 
     @property
     def prepared(self) -> Mapping[str, Prepared]:
@@ -138,6 +153,25 @@ class Materials:
     def features(self, declaration: FeaturesDeclaration, inputs: Mapping[str, Any]) -> Dataset:
         """Return the transformed splits, see `Derivations.features`."""
         return self._derivations.features(declaration, inputs)
+
+    def repeated(self, data: Dataset, repeat: Repeat) -> Dataset:
+        """Return what a data set, or the result of features, is in a repeat: its features are fitted anew.
+
+        Raises DataError where the rows cannot be divided so, and what `features` raises.
+        """
+
+        def again(raw: Dataset) -> Dataset:
+            key = (raw.digest, repeat.key)
+            if key not in self._repeated:
+                self._repeated[key] = raw.resplit(repeat)
+            return self._repeated[key]
+
+        return self._derivations.repeated(data, again)
+
+    def release(self) -> None:
+        """Let go of the raw rows of repeats, of which memory would hold a copy each."""
+        for data in self._repeated.values():
+            data.release()
 
 
 def _place(declaration: FeaturesDeclaration) -> str:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from harness.declarations import Function, grids, searches
+from harness.declarations import ExperimentDeclaration, Function, declared, grids, searches
 from harness.errors import DeclarationError
 from harness.space import Search
 
@@ -27,6 +27,10 @@ def expand(metafunc: pytest.Metafunc, name: str, *, is_experiment: bool) -> None
     name: of the function, for messages. Raises DeclarationError for declarations that make no sense.
     """
     place = f"{metafunc.definition.path.name}::{name}"
+    stated = declared(metafunc.function, ExperimentDeclaration)
+    if stated is not None:
+        with _at(place):
+            stated.check()
     found = _of(metafunc.function, searches)
     if found:
         if not is_experiment:

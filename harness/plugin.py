@@ -45,6 +45,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     sagemaker.check(config.option, config.getoption("workers"))
     config.stash[SETTINGS] = settings.Settings.of(config)
+    config.addinivalue_line(
+        "markers",
+        'gate_policy(policy): what this gate asks of the scores it compares, "point" or "proven" (harness)',
+    )
+    config.addinivalue_line(
+        "markers",
+        "judges(*experiments): those that this gate judges for --promote; the others it asks for are what "
+        "they are compared with (harness)",
+    )
     if config.getoption("rehearse"):
         config.pluginmanager.import_plugin("harness.rehearsal.plugin")
     for pattern in config.stash[SETTINGS].experiment_files:

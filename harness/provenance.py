@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tomllib
 from pathlib import Path
 
 
-def commit(root: Path) -> tuple[str | None, bool | None]:
+def commit(root: Path, besides: Path | None = None) -> tuple[str | None, bool | None]:
     """Return the commit of the work tree at `root` and whether tracked files differ from it.
 
-    (None, None) where there is no git or no commit.
+    besides: a file that may differ: the ledger, which runs write. (None, None) where there is no git or
+    no commit.
     """
     head = _git(root, "rev-parse", "HEAD")
     if head is None:
         return None, None
-    changes = _git(root, "status", "--porcelain", "--untracked-files=no")
+    words = ("status", "--porcelain", "--untracked-files=no")
+    changes = None if besides is None else _git(root, *words, "--", ":/", _except(root, besides))
+    if changes is None:  # a file outside of the work tree, which git refuses to leave out
+        changes = _git(root, *words)
     return head, None if changes is None else bool(changes)
+
+
+def _except(root: Path, file: Path) -> str:
+    return f":(exclude,literal){Path(os.path.relpath(file, root)).as_posix()}"
 
 
 def _git(root: Path, *words: str) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness.collection import DATASET, INDEX, VALUES, experiment_name, searched
-from harness.results import ContractRecord, GateRecord, Outcome, TrialRecord
+from harness.results import ComparisonRecord, ContractRecord, GateRecord, Outcome, TrialRecord
 from harness.values import jsonable
 
 _LONGEST = 20_000
@@ -108,14 +108,20 @@ PARAMS = pytest.StashKey[dict[str, Any]]()
 def own_parameters(item: pytest.Item) -> None:
     """Give an item copies of its parameters: what it does to them is not another trial's business."""
     item.stash[PARAMS] = _plain_parameters(item)
-    own = parameters(item)
-    for name, value in own.items():
-        with contextlib.suppress(Exception):  # copying runs code of the value's class
-            own[name] = copy.deepcopy(value)
+    own = copied(parameters(item))
     if own:
         item.callspec.params.update(own)  # type: ignore[attr-defined]  # read when fixtures are set up
     if VALUES in item.stash:
         item.stash[VALUES] = own
+
+
+def copied(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return copies of parameters, as far as they can be copied."""
+    own = dict(params)
+    for name, value in own.items():
+        with contextlib.suppress(Exception):  # copying runs code of the value's class
+            own[name] = copy.deepcopy(value)
+    return own
 
 
 def trial_record(item: pytest.Item, report: pytest.TestReport, known: Mapping[str, Any]) -> TrialRecord:
@@ -145,8 +151,12 @@ def trial_record(item: pytest.Item, report: pytest.TestReport, known: Mapping[st
 def gate_record(
     item: pytest.Item,
     experiments: Sequence[str],
+    *,
     readings: Mapping[str, float],
+    comparisons: Sequence[ComparisonRecord],
+    policy: str,
     opened: Sequence[str],
+    notes: Sequence[str] = (),
 ) -> GateRecord:
     """Return the record of a gate whose tear-down was just reported."""
     phases = item.stash[PHASES]
@@ -161,8 +171,11 @@ def gate_record(
         else "skipped",
         experiments=tuple(experiments),
         readings=dict(readings),
+        comparisons=[one.to_json() for one in comparisons],
+        policy=policy,
         message=message,
         opened=tuple(opened),
+        note="; ".join(notes),
         seconds=seconds(phases),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -13,30 +14,42 @@ import harness
 from harness.bests import best, defined, measured
 from harness.catalogue import Catalogue
 from harness.collection import DATASET, experiment_name, role
+from harness.corrections import correct, obstacle
 from harness.data.dataset import Dataset
+from harness.data.resplit import check as check_repeats
 from harness.declarations import DatasetDeclaration, FeaturesDeclaration
 from harness.errors import HarnessError, ResultError
 from harness.findings import Findings
+from harness.hearing import Hearing
+from harness.looks import looks
 from harness.materials import BrokenContractError, Materials
 from harness.models.shelf import FEATURES
+from harness.multiplicity import note
 from harness.objectives import check
+from harness.openings import Openings
 from harness.outcomes import Archive, ExperimentResult
+from harness.policy import policy_of
 from harness.provenance import commit, project_name
 from harness.recorder import broken_contract, gate_record, parameters
 from harness.results import ContractRecord, GateRecord, Objective, RunRecord, TrialRecord
 from harness.rundir import RunFolder
 from harness.scoring.metrics import default_objective, objective
-from harness.selection import judged
+from harness.scoring.score import Claim
+from harness.selection import judged, subjects
 from harness.settings import Settings
 from harness.stage import Stage, objective_of
 from harness.staging import fail
 from harness.store import Store
+from harness.tracking.registry import Registered, find
 from harness.trial import Trial
 
 __tracebackhide__ = True
 
 VIOLATIONS = pytest.StashKey[tuple[str, ...]]()
 CONTRACT = pytest.StashKey[ContractRecord]()
+
+_NOT_IN_NAMES = str.maketrans("/:", "__")
+"""What MLflow refuses in the name of a registered model."""
 
 
 class Run:
@@ -78,8 +91,12 @@ class Run:
         self.experiments = _experiments(session.items)
         self.metrics = {name: self.stage.metrics(i[0].path) for name, i in self.experiments.items()}
         self._refuse_objectives()
+        for item in session.items:
+            if role(item) == "gate":
+                policy_of(item)  # a wrong mark is refused before anything is trained
+                subjects(catalogue, item)
         store.open()  # now that nothing was refused
-        head, dirty = commit(settings.root)
+        head, dirty = commit(settings.root, besides=settings.ledger)
         self.folder = RunFolder.create(
             store,
             RunRecord(
@@ -93,14 +110,20 @@ class Run:
             ),
         )
         self.findings = Findings(self.folder)
+        self.openings = Openings(settings.ledger, guard=store.path("ledger.lock"), commit=head)
         self.params = {i.nodeid: parameters(i) for items in self.experiments.values() for i in items}
         """Hyperparameters of each trial, as they were before it could change them."""
         self._results: dict[str, ExperimentResult] = {}
-        self._readings: dict[str, float] = {}
+        self._hearing = Hearing(settings.confidence)
+        self._claimed: dict[str, list[tuple[str, Claim]]] = {}
+        """What gates have compared, by the data set whose test rows they opened."""
+        self._champions: dict[str, Registered | None] = {}
         self._tested: dict[str, dict[str, float]] = {}
 
     def _refuse_objectives(self) -> None:
         for name, items in self.experiments.items():
+            known = [self.catalogue.dataset(data) for data in self.stage.datasets_of(items[0])]
+            check_repeats(f"{items[0].path.name}::{name}", objective_of(items[0]), [d for d in known if d])
             function = getattr(items[0], "function", None)
             if function is not None:
                 check(
@@ -150,7 +173,13 @@ class Run:
                 run=self.folder.path,
                 dataset=self.stage.named,
                 metrics=self.metrics.get(name, {}),
-                on_read=self._read,
+                on_read=self._hearing.read,
+                on_compare=self._hearing.compare,
+                confidence=self.settings.confidence,
+                seed=self.settings.seed,
+                registered=self.registered_name(name),
+                find=self._champion,
+                on_note=self._hearing.note,
             )
             self._results[name] = ExperimentResult(name, partial(self._whole, name), self.params, archive)
         return self._results[name]
@@ -169,8 +198,15 @@ class Run:
             )
         return self.results_of(name)
 
-    def _read(self, name: str, value: float) -> None:
-        self._readings[name] = value
+    def registered_name(self, experiment: str) -> str:
+        """Return the name of the model in MLflow that an experiment competes for."""
+        declared = objective_of(self.experiments[experiment][0]).registered_name
+        return declared or f"{self.folder.run.project}.{experiment}".translate(_NOT_IN_NAMES)
+
+    def _champion(self, name: str) -> Registered | None:
+        if name not in self._champions:
+            self._champions[name] = find(name, "champion", root=self.settings.root, store=self.store)
+        return self._champions[name]
 
     # What the session asks.
 
@@ -209,20 +245,41 @@ class Run:
         self.materials.seal.opened_by = gate.nodeid
 
     def close(self) -> None:
-        """Close the seal again, and forget what a gate has read."""
+        """Close the seal again, and forget what a gate has read and compared."""
         self.materials.seal.opened_by = None
-        self._readings = {}
+        self._hearing.begin()
 
     def record(self, item: pytest.Item) -> ContractRecord | GateRecord:
         """Return the record of a contract or a gate whose tear-down was reported."""
         if role(item) == "gate":
             self._measure(item)
-            opened = [d for d, gate in self.materials.seal.openings if gate == item.nodeid]
-            return gate_record(item, judged(self.catalogue, item), self._readings, opened)
+            opened = sorted(d for d, gate in self.materials.seal.openings if gate == item.nodeid)
+            rows = {name: self.materials.prepared[name].test_rows for name in opened}
+            known = [self._results[n] for n in judged(self.catalogue, item) if n in self._results]
+            self.openings.enter(looks(known, opened, rows))
+            for name in opened:
+                claims = [(item.name, claim) for claim in self._hearing.claims]
+                self._claimed.setdefault(name, []).extend(claims)
+            return gate_record(
+                item,
+                judged(self.catalogue, item),
+                readings=self._hearing.readings,
+                comparisons=self._hearing.comparisons,
+                policy=self._policy(item),
+                opened=opened,
+                notes=self._hearing.notes,
+            )
         if CONTRACT in item.stash:
             return ContractRecord(**{**item.stash[CONTRACT].to_json(), "node_id": item.nodeid})
         violations: tuple[str, ...] = item.stash.get(VIOLATIONS, ())
         return broken_contract(item, violations)
+
+    def _policy(self, gate: pytest.Item) -> str:
+        return policy_of(gate) or self.settings.gate_policy
+
+    def objection(self, gate: pytest.Item) -> str | None:
+        """Return what the policy has against a gate whose body has passed."""
+        return self._hearing.objection(self._policy(gate))
 
     def _measure(self, item: pytest.Item) -> None:
         """Take all scores on test rows that a gate has opened, while they are open."""
@@ -243,6 +300,11 @@ class Run:
         known = self.findings.trials
         return [known[item.nodeid] for item in self.experiments[name] if item.nodeid in known]
 
+    def adjustments(self) -> list[str]:
+        """Return what of the comparisons on each data set's test rows stays proven all together."""
+        confidence = self.settings.confidence
+        return [text for name, made in self._claimed.items() if (text := note(name, made, confidence))]
+
     def finish(self, exit: int) -> None:
         """Record the best trials and end the journal with pytest's exit code."""
         for name in self.experiments:
@@ -252,9 +314,30 @@ class Run:
                 named = found.dataset if exit != pytest.ExitCode.INTERRUPTED else None
                 data = self.stage.named(named) if named else None
                 test = self._tested.get(name, {})
-                self.findings.take(measured(found, data, self.metrics[name], test, self.folder.path))
+                record = measured(found, data, self.metrics[name], test, self.folder.path)
+                if data is not None:
+                    record = dataclasses.replace(record, **self._corrected(name, data))
+                if test and found.dataset is not None:
+                    rows = self.materials.prepared[found.dataset].test_rows
+                    counted = self.openings.models(rows)
+                    record = dataclasses.replace(record, test_rows=rows, openings=counted)
+                self.findings.take(record)
         self.findings.close(exit)
         Store(self.folder.path).remove(FEATURES)
+
+    def _corrected(self, name: str, data: Dataset) -> dict[str, Any]:
+        """Return the fields of a best record that tell what the choice among the trials has gained."""
+        records = self.results_of(name)
+        if sum(record.finished for record in records) < 2:  # there was no choice
+            return {}
+        why = obstacle(records, self.metrics[name])
+        if why:
+            return {"uncorrected": why}
+        try:
+            found = correct(records, data, self.metrics[name], self.folder.path, self.settings.seed)
+        except HarnessError as error:  # rows that have no such score
+            return {"uncorrected": error.problem}
+        return {"corrected": found.value}
 
 
 def _experiments(items: Sequence[pytest.Item]) -> dict[str, list[pytest.Item]]:

@@ -10,6 +10,9 @@ from harness.catalogue import Catalogue
 from harness.collection import DATASET, EXPERIMENT, experiment_name, requested, role
 from harness.errors import DeclarationError
 
+JUDGES = "judges"
+"""Mark of a gate that asks for more experiments than it judges."""
+
 
 def contracts(
     catalogue: Catalogue, session: pytest.Session, items: Sequence[pytest.Item]
@@ -53,6 +56,37 @@ def judged(catalogue: Catalogue, item: pytest.Item) -> list[str]:
     return [
         name for name in requested(item) if name.startswith(EXPERIMENT) and not catalogue.is_fixture(name)
     ]
+
+
+def judges(
+    catalogue: Catalogue, session: pytest.Session, items: Sequence[pytest.Item]
+) -> dict[str, list[str]]:
+    """Return the node ids of all gates of the project, selected or not, by each experiment of the items."""
+    found: dict[str, list[str]] = {experiment_name(item): [] for item in items if role(item) == "trial"}
+    for gate in catalogue.gates(session, found):
+        for name in subjects(catalogue, gate):
+            found.setdefault(name, []).append(gate.nodeid)
+    return found
+
+
+def subjects(catalogue: Catalogue, gate: pytest.Item) -> list[str]:
+    """Return the experiments that may not be promoted unless a gate passes.
+
+    Those that it asks for, or of them only those that its mark `judges` names: the others are what they
+    are compared with. Raises DeclarationError for a mark that names something else.
+    """
+    asked = judged(catalogue, gate)
+    mark = gate.get_closest_marker(JUDGES)
+    if mark is None:
+        return asked
+    strange = [name for name in mark.args if name not in asked]
+    if strange or not mark.args or mark.kwargs:
+        wrong = f"{strange[0]!r}, which is none of its arguments" if strange else "no experiment"
+        example = f'@pytest.mark.{JUDGES}("{asked[0] if asked else "experiment_x"}")'
+        raise DeclarationError(
+            f"{gate.nodeid}: @pytest.mark.{JUDGES} names {wrong}", f"name those that it judges, as {example}"
+        )
+    return [name for name in asked if name in mark.args]
 
 
 def widen(catalogue: Catalogue, session: pytest.Session, items: Sequence[pytest.Item]) -> list[pytest.Item]:

@@ -11,6 +11,13 @@ from typing import Any
 import pytest
 
 BACKENDS = ("local", "sagemaker")
+POLICIES = ("point", "proven")
+ALIASES = ("champion", "challenger")
+"""Of registered models; what `--promote` may give."""
+
+_LEDGER_BOUND = 20
+"""Of twenty models no better than a threshold, one in two runs has one that a 95 % interval proves better
+(1 - 0.975 ** 20 = 40 %), and the best of them looks 1.9 standard errors better than it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +41,20 @@ class Settings:
     resume: bool
     """Whether unchanged finished trials are taken from the store."""
     tracking: bool
+    confidence: float
+    """Of intervals, two-sided."""
+    gate_policy: str
+    """What a gate without a mark of its own asks of its comparisons: one of POLICIES."""
+    summary: Path | None
+    """File that a page about the run is written to."""
+    promote: str | None
+    """Alias in MLflow that the best models get whose gates all passed; None: nothing is promoted."""
+    allow_dirty: bool
+    """Whether also sources are promoted that are in no commit."""
+    ledger: Path
+    """File that counts the openings of test rows."""
+    ledger_bound: int
+    """Models that the same test rows may be opened for before the summary warns; 0: any number."""
 
     @classmethod
     def of(cls, config: pytest.Config) -> Settings:
@@ -52,6 +73,13 @@ class Settings:
             trial_timeout=_timeout(config),
             resume=config.getoption("resume"),
             tracking=config.getoption("tracking"),
+            confidence=_confidence(config),
+            gate_policy=_policy(config),
+            summary=_summary(config),
+            promote=_promote(config),
+            allow_dirty=config.getoption("allow_dirty"),
+            ledger=_ledger(config),
+            ledger_bound=_whole(config, "ledger_bound", at_least=0),
         )
 
 
@@ -126,6 +154,36 @@ def declare(parser: pytest.Parser) -> None:
         default=True,
         help="write nothing to MLflow",
     )
+    group.addoption(
+        "--gate-policy",
+        choices=POLICIES,
+        default=None,
+        help="what gates ask of scores they compare: that the value holds (point), or that it is proven",
+    )
+    group.addoption(
+        "--summary",
+        default=None,
+        metavar="FILE",
+        help="write a page of Markdown about the run; GitHub Actions gets one in any case",
+    )
+    parser.addini("gate_policy", "point or proven, as --gate-policy", default="point")
+    parser.addini("confidence", "of the intervals of scores, two-sided", default="0.95")
+    group.addoption(
+        "--promote",
+        nargs="?",
+        const="champion",
+        default=None,
+        type=_alias,
+        metavar="champion|challenger",
+        help="register the best model of each experiment whose gates all pass, and give it the alias "
+        "(default: champion)",
+    )
+    group.addoption(
+        "--allow-dirty",
+        action="store_true",
+        default=False,
+        help="promote although tracked files differ from the commit",
+    )
     parser.addini(
         "experiment_files",
         "glob patterns of files that hold experiments and gates",
@@ -138,6 +196,12 @@ def declare(parser: pytest.Parser) -> None:
         "contract_examples", "example rows shown of a broken expectation; 0 hides values", default="5"
     )
     parser.addini("experiment_seed", "whole number that seeds every trial", default="0")
+    parser.addini("ledger", "file that counts the openings of sealed test rows", default="ledger.jsonl")
+    parser.addini(
+        "ledger_bound",
+        "models for which the same test rows may be opened before the summary warns; 0: any number",
+        default=str(_LEDGER_BOUND),
+    )
 
 
 def _store(config: pytest.Config) -> Path:
@@ -149,6 +213,29 @@ def _store(config: pytest.Config) -> Path:
             "name one of its own, such as .harness"
         )
     return store
+
+
+def _alias(text: str) -> str:
+    if text not in ALIASES:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither champion nor challenger: write --promote=champion, or --promote last"
+        )
+    return text
+
+
+def _promote(config: pytest.Config) -> str | None:
+    alias: str | None = config.getoption("promote")
+    if alias is not None and not config.getoption("tracking"):
+        raise pytest.UsageError("--promote registers models in MLflow: leave out --no-tracking")
+    return alias
+
+
+def _ledger(config: pytest.Config) -> Path:
+    text = str(config.getini("ledger")).strip()
+    path = config.rootpath / text
+    if not text or path.is_dir():
+        raise pytest.UsageError(f"ledger = {text!r} is not the name of a file: name one such as ledger.jsonl")
+    return path
 
 
 def _workers(text: str) -> int | None:
@@ -177,6 +264,37 @@ def _timeout(config: pytest.Config) -> float | None:
             f"--trial-timeout={seconds:g} cannot kill a trial in this process: leave out {word}"
         )
     return seconds
+
+
+def _confidence(config: pytest.Config) -> float:
+    text = str(config.getini("confidence")).strip()
+    try:
+        confidence = float(text)
+    except ValueError:
+        confidence = math.nan
+    if not 0.5 <= confidence < 1:
+        raise pytest.UsageError(
+            f"confidence = {text!r} is not a number from 0.5 up to, but not, 1, such as 0.95"
+        )
+    return confidence
+
+
+def _policy(config: pytest.Config) -> str:
+    policy = config.getoption("gate_policy") or str(config.getini("gate_policy")).strip()
+    if policy not in POLICIES:
+        raise pytest.UsageError(f"gate_policy = {policy!r} is neither of {' and '.join(POLICIES)}")
+    return policy
+
+
+def _summary(config: pytest.Config) -> Path | None:
+    given = config.getoption("summary")
+    if given is None:
+        return None
+    file: Path = config.invocation_params.dir / given
+    if not file.parent.is_dir() or file.is_dir():
+        wrong = f"{file} is a folder" if file.is_dir() else f"there is no folder {file.parent}"
+        raise pytest.UsageError(f"--summary={given}: {wrong}; name a file in one, such as summary.md")
+    return file
 
 
 def _threads(text: str) -> int:

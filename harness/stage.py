@@ -13,6 +13,7 @@ import pytest
 from harness.catalogue import Catalogue
 from harness.collection import INDEX, experiment_name, requested, role
 from harness.data.dataset import Dataset
+from harness.data.resplit import Repeat
 from harness.declarations import (
     DatasetDeclaration,
     ExperimentDeclaration,
@@ -22,7 +23,7 @@ from harness.declarations import (
 from harness.errors import DeclarationError
 from harness.materials import BlockedError, Materials
 from harness.models.pickling import Dumper
-from harness.models.structures import Structures
+from harness.models.structures import SIZE, Structures
 from harness.models.threads import Threads
 from harness.pruning import Bar
 from harness.recorder import own_parameters, parameters, trial_record
@@ -84,24 +85,43 @@ class Stage:
                 f"{item.nodeid} asks for `trial`", "only experiment_* functions in experiment files have one"
             )
         datasets = tuple(self.named(name) for name in self.datasets_of(item))
-        made = Trial(
-            parameters(item),
-            objective_of(item),
-            Bench(
-                dumper=self._dumper,
-                run=self.folder,
-                folder=self.folder_of(item),
-                metrics=self.metrics(item.path),
-                threads=self._threads,
-                structures=self._structures,
-                bars=item.stash.get(BARS, None),
-            ),
-            datasets,
+        bench = dataclasses.replace(
+            self._bench(item), folder=self.folder_of(item), bars=item.stash.get(BARS, None)
         )
+        made = Trial(parameters(item), objective_of(item), bench, datasets)
         if len({data.task for data in datasets}) == 1:
             made.objective()  # one of another task is told before anything is fitted
         item.stash[TRIAL] = made
         return made
+
+    def _bench(self, item: pytest.Item) -> Bench:
+        return Bench(
+            dumper=self._dumper,
+            run=self.folder,
+            folder=None,
+            metrics=self.metrics(item.path),
+            threads=self._threads,
+            structures=self._structures,
+            confidence=self.settings.confidence,
+        )
+
+    def expect(self, repeats: int) -> None:
+        """Make ready for so many repeats of a trial."""
+        self._structures.widen(SIZE + repeats)
+
+    def repeated(self, data: Dataset, repeat: Repeat) -> Dataset:
+        """Return what a data set or features are in a repeat; skip the item if they failed there before."""
+        try:
+            return self.materials.repeated(data, repeat)
+        except BlockedError as error:
+            pytest.skip(str(error))
+
+    def repeated_trial(
+        self, item: pytest.Item, params: Mapping[str, Any], datasets: Sequence[Dataset], repeat: str
+    ) -> Trial:
+        """Return the `trial` of an item in a repeat: of what it is given only numbers are kept."""
+        bench = dataclasses.replace(self._bench(item), repeat=repeat)
+        return Trial(params, objective_of(item), bench, tuple(datasets))
 
     def folder_of(self, item: pytest.Item) -> str:
         """Return the folder for the files of a trial, relative to the run's."""
@@ -149,9 +169,12 @@ class Stage:
         finally:
             seal.opened_by = opened
 
-    def seed_again(self, item: pytest.Item) -> None:
-        """Seed again before the call: a fixture may have drawn numbers, or have been there before."""
-        self._seed(item)
+    def seed_again(self, item: pytest.Item, *names: str) -> None:
+        """Seed again before the call: a fixture may have drawn numbers, or have been there before.
+
+        names: of the repeat, if the function is called for one.
+        """
+        self._seed(item, *names)
 
     def _seed(self, item: pytest.Item, *names: str) -> None:
         if role(item) in ("trial", "gate"):

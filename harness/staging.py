@@ -9,8 +9,10 @@ import pytest
 
 from harness.collection import role
 from harness.errors import HarnessError
+from harness.properties import properties
 from harness.pruning import Pruned
 from harness.recorder import observe
+from harness.repetition import Repetition
 from harness.results import PAYLOAD, pack
 from harness.stage import PRUNED, TRIAL, Stage
 
@@ -50,18 +52,20 @@ class Staging:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-        if role(pyfuncitem) != "trial":
+        if role(pyfuncitem) != "trial" or Repetition.running(pyfuncitem):
             return (yield)
         self.stage.seed_again(pyfuncitem)
         trial = pyfuncitem.stash.get(TRIAL, None)
         if trial is None:
             fail("a fixture of the project is called `trial` and hides the harness' own; rename it")
+        repetition = Repetition.of(self.stage, pyfuncitem)
         problem = pruned = None
         result = None
         try:
             result = yield
+            more = {} if repetition is None else repetition.run(trial)
             try:
-                trial.finish()
+                trial.finish(more)
             except HarnessError as error:
                 problem = str(error)
                 trial.abandon()
@@ -89,5 +93,7 @@ class Staging:
                 report.longrepr = (str(item.path), (item.location[1] or 0) + 1, item.stash[PRUNED])
             observe(item, call, report)
             if call.when == "teardown":
-                setattr(report, PAYLOAD, pack(self.stage.record(item, report)))
+                record = self.stage.record(item, report)
+                report.user_properties.extend(properties(record))
+                setattr(report, PAYLOAD, pack(record))
         return report

@@ -7,6 +7,7 @@ import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -22,9 +23,9 @@ from harness.models.predictions import Predictions
 from harness.models.structures import Structures
 from harness.models.threads import Threads
 from harness.pruning import Bar, Watcher
-from harness.results import Objective
+from harness.results import STOPPED_EARLY, Objective
 from harness.scoring.metrics import Metric, default_objective, objective
-from harness.scoring.scores import Scores
+from harness.scoring.scores import CONFIDENCE, Scores
 
 __tracebackhide__ = True
 
@@ -36,14 +37,18 @@ class Bench:
     dumper: Dumper
     run: Path
     """Folder of the run; files are named relative to it."""
-    folder: str
-    """Of this trial, relative to the run's."""
+    folder: str | None
+    """Of this trial, relative to the run's; None: its files are not kept."""
     metrics: Mapping[str, Metric]
     threads: int | Threads
     structures: Structures | None = None
     """What estimators of this process share of their training rows."""
     bars: Sequence[Bar] | None = None
     """What the trial must reach to go on; None: it is not watched."""
+    confidence: float = CONFIDENCE
+    """Of the scores' intervals, two-sided."""
+    repeat: str = ""
+    """Such as "fold 2 of 5", if the trial is repeated."""
 
 
 class Trial:
@@ -102,6 +107,7 @@ class Trial:
             curves=curves,
             structures=self._bench.structures,
             watch=self._watcher,
+            stages=not self._bench.repeat,
         )
         self._keep(self._fit.estimator, data)
         return self._fit.estimator
@@ -156,7 +162,7 @@ class Trial:
             self._logged[name] = float(value)
 
     def log_figure(self, figure: Any, name: str) -> None:
-        """Keep a figure under a file name such as "roc.png".
+        """Keep a figure under a file name such as "roc.png"; of a repeat or fold, nothing is kept.
 
         figure: anything with `savefig(path)` (matplotlib), `write_html(path)` (plotly, name ending
             in .html), `write_image(path)` (plotly) or `save(path)` (Pillow, altair).
@@ -164,7 +170,7 @@ class Trial:
         self._artifacts.figure(figure, name)
 
     def log_artifact(self, path: str | Path, name: str | None = None) -> None:
-        """Keep a copy of a file under `name` (default: the file's own name)."""
+        """Keep a copy of a file under `name` (default: the file's own name); of a repeat, nothing is kept."""
         self._artifacts.copy(path, name)
 
     # What the harness asks of a trial when its function has returned.
@@ -183,18 +189,28 @@ class Trial:
             return declared
         return default_objective(data.task)
 
-    def finish(self) -> None:
+    def finish(self, repeats: Mapping[str, Any] = MappingProxyType({})) -> None:
         """Score, check and store what the trial gave, its function having returned.
 
-        Raises ScoreError if it has an objective and gave no finite score for it.
+        repeats: fields of the trial's record that tell of its repeats. Raises ScoreError if it has an
+        objective and gave no finite score for it.
         """
-        wanted = self.objective()
-        if wanted is not None:
-            self._demand(wanted)
-        self._outcome = self._describe(wanted, self._measured(wanted))
+        wanted = self._demanded()
+        self._outcome = {**self._describe(wanted, self._measured(wanted)), **repeats}
         if self._model is not None:
-            self._artifacts.model(self._content, self._predictions)
+            self._artifacts.model(self._content, self._predictions, self._fit.stages if self._fit else None)
             self._outcome["files"] = dict(self._artifacts.files)
+
+    def summary(self) -> dict[str, float]:
+        """Return the validation scores, and the objective if it was logged.
+
+        Raises ScoreError if the trial has an objective and gave no finite score for it.
+        """
+        wanted = self._demanded()
+        found = dict(self._measured(wanted).get("validation", {}))
+        if wanted is not None and wanted.name in self._logged:
+            found[wanted.name] = self._logged[wanted.name]
+        return found
 
     def abandon(self) -> None:
         """Keep what the trial gave before its function raised; no model, for it is never the best."""
@@ -230,6 +246,7 @@ class Trial:
             **self._watched(),
             "fit_seconds": done.seconds if done else None,
             "peak_memory": done.peak_memory if done else None,
+            "stopped_early": self._stopped_early,
             "estimator": type(self._model.estimator).__name__ if self._model else None,
             "features": list(self._data.features) if self._data else [],
             "files": dict(self._artifacts.files),
@@ -251,6 +268,12 @@ class Trial:
             raise EstimatorError(
                 f"trial.{verb}(…, data) was given a {type(data).__name__}",
                 "give the data set or the features by the name of their fixture",
+            )
+        if self._bench.repeat and data.raw.digest not in {known.digest for known in self._datasets}:
+            raise EstimatorError(
+                f"trial.{verb} was given the declared split of {data.name}, not its {self._bench.repeat}",
+                "take the data set or features as arguments of the experiment: what other fixtures hold is "
+                "not divided again",
             )
 
     def _keep(self, estimator: Any, data: Dataset) -> None:
@@ -276,8 +299,27 @@ class Trial:
 
     def _scored(self, split: str, said: Predictions, data: Dataset) -> Scores:
         assert self._model is not None
-        who = type(self._model.estimator).__name__
-        return Scores.of(data, split, said, self._bench.metrics, model=who)
+        return Scores.of(
+            data,
+            split,
+            said,
+            self._bench.metrics,
+            model=type(self._model.estimator).__name__,
+            title=f"trial.{split}",
+            confidence=self._bench.confidence,
+            caveat=STOPPED_EARLY if split == "validation" and self._stopped_early else "",
+        )
+
+    @property
+    def _stopped_early(self) -> bool:
+        return self._fit is not None and self._fit.stopped_early
+
+    def _demanded(self) -> Objective | None:
+        """Return the objective; raise ScoreError unless the trial gave a finite value for it."""
+        wanted = self.objective()
+        if wanted is not None:
+            self._demand(wanted)
+        return wanted
 
     def _demand(self, wanted: Objective) -> None:
         if wanted.name in self._logged:
@@ -290,9 +332,11 @@ class Trial:
             getattr(self.validation, wanted.name)  # raises where it cannot be
         else:
             given = sorted(self._logged) or "nothing"
+            again = "fixtures are not set up again: " if self._bench.repeat else ""
             raise ScoreError(
                 f"the trial gave no score for its objective {wanted.name!r}; it logged {given}",
-                f"call trial.fit(estimator, data), trial.use(model, data) or trial.log({wanted.name}=…)",
+                f"{again}call trial.fit(estimator, data), trial.use(model, data) or "
+                f"trial.log({wanted.name}=…){' in the experiment itself' if again else ''}",
             )
 
     def _pickled(self, model: Model) -> bytes:

@@ -198,9 +198,12 @@ class Conformance:
         assert there.trials["experiment_tree[max_depth:None]"]["output"] == "depth None\n\ncareful\n"
 
     def test_properties_and_warnings_reach_plugins(self, there):
-        (found,) = there.cases["experiment_model[forest]"].iter("property")
+        properties = there.cases["experiment_model[forest]"].iter("property")
+        found = {one.get("name"): one.get("value") for one in properties}
+        score = there.trials["experiment_model[forest]"]["scores"]["validation"]["roc_auc"]
 
-        assert (found.get("name"), found.get("value")) == ("colour", "red")
+        assert found["colour"] == "red"
+        assert (found["objective"], found["validation_roc_auc"]) == ("roc_auc", repr(score))
         assert f"{there.folder}/experiments/experiment_all.py:24: UserWarning: mind the gap" in there.output
         assert "/opt/ml" not in there.output
 

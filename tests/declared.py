@@ -28,5 +28,6 @@ def declare(**options: Any) -> DatasetDeclaration:
         "drop": (),
         "task": None,
         "positive": None,
+        "leaks": "warn",
     }
     return DatasetDeclaration(**{**defaults, **options})

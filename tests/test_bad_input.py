@@ -91,6 +91,22 @@ DECLARATIONS = {
         USAGE,
         "maximize='f1' and minimize='log_loss' are both given; an experiment has one objective",
     ),
+    "half-a-repeat": (
+        TREE + "@experiment(repeats=1.5)\ndef experiment_a(scaled, trial):\n" + FIT,
+        INTERRUPTED,
+        "experiment_x.py::experiment_a: @experiment(repeats=1.5); write an int from 1 on, such as repeats=5",
+    ),
+    "folds-of-nothing": (
+        TREE + "@experiment(folds=4)\ndef experiment_a(trial):\n    trial.log(x=1)\n",
+        USAGE,
+        "experiment_x.py::experiment_a: @experiment(folds=4) above an experiment without data; write repeats",
+    ),
+    "repeats-in-time": (
+        TREE + "from harness import dataset\n@dataset(target='y', time='day')\ndef days():\n    return None\n"
+        "@experiment(repeats=4)\ndef experiment_a(days, trial): pass\n",
+        USAGE,
+        "experiment_x.py::experiment_a: @experiment(repeats=4), and data set 'days' has time='day': rows in ",
+    ),
     "empty-list": (
         TREE + "@grid(depth=[])\ndef experiment_a(scaled, trial, depth):\n" + FIT,
         INTERRUPTED,

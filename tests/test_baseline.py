@@ -19,6 +19,13 @@ class Rows:
     y: Any
     weight: Any = None
 
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def positions(self) -> Any:
+        return np.arange(len(self.y))
+
     @property
     def X(self) -> Any:
         raise AssertionError("the baseline looked at features")
@@ -31,6 +38,9 @@ class Data:
     train: Rows
     validation: Rows
     name: str = "income"
+    group: None = None
+    in_order: bool = False
+    content: str = ""
     rows: Callable[[str], pd.DataFrame] = lambda split: pd.DataFrame({"split": [split] * 4})
 
 

@@ -1,6 +1,8 @@
-"""Resamples, and the intervals and bounds that they give, against scipy's and exact ones."""
+"""Bootstrap intervals: scipy's ends, what is drawn together, and rows that tell too little."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import pytest
@@ -9,189 +11,254 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from harness.errors import ScoreError
-from harness.uncertainty import bootstrap
-from harness.uncertainty.mcnemar import one_sided
-from harness.uncertainty.proportions import clopper_pearson
-from harness.uncertainty.resamples import MOST_UNITS, units
+from harness.uncertainty import bootstrap, resamples
+from harness.uncertainty.interval import Interval
+from harness.uncertainty.resamples import MOST_UNITS, RESAMPLES, Units, blocks, units
 from harness.uncertainty.statistics import Called, Combination, Linear, Moments
 
+few = settings(deadline=None, max_examples=8)
 
-def _mean(values: np.ndarray, weight: np.ndarray | None = None) -> Moments:
-    w = np.ones(len(values)) if weight is None else weight
+
+def mean(values, weight=None) -> Moments:
+    w = np.ones(len(values)) if weight is None else np.asarray(weight, dtype=float)
     return Moments(np.column_stack([w * values, w]), lambda sums: sums[:, 0] / sums[:, 1])
 
 
-@given(st.integers(2, 60), st.integers(1, 4), st.booleans(), st.integers(0, 99))
-@settings(max_examples=40, deadline=None)
-def test_resamples_keep_strata_and_draw_groups_whole(n: int, k: int, grouped: bool, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    strata, groups = rng.integers(0, k, n), rng.integers(0, max(n // 3, 1), n)
-    u = units(n, strata, groups if grouped else None)
-
-    counts = u.counts(20)
-
-    assert (counts.sum(axis=1) == len(u)).all()
-    rows = counts[:, u.column]
-    if grouped:
-        assert len(u) == len(np.unique(groups))
-        assert all(len(np.unique(u.column[groups == g])) == 1 for g in groups)
-    else:
-        for code in np.unique(strata):
-            assert (rows[:, strata == code].sum(axis=1) == (strata == code).sum()).all()
+def of(statistic, estimate: float, unit: Units, confidence: float = 0.95) -> Interval:
+    return bootstrap.interval(statistic, estimate, unit, confidence, method="BCa bootstrap")
 
 
-def test_groups_are_drawn_within_strata_if_none_lies_in_two() -> None:
-    strata = np.array([0, 0, 0, 0, 1, 1, 1])
-    apart, across = np.array([5, 5, 3, 3, 9, 9, 1]), np.array([5, 5, 3, 3, 3, 9, 1])
-
-    assert units(7, strata, apart).sizes == (2, 2)
-    assert units(7, strata, across).sizes == (4,)
+def skewed(n: int = 200, seed: int = 1):
+    return np.random.default_rng(seed).exponential(size=n)
 
 
-def test_many_units_are_joined_within_their_stratum() -> None:
-    strata = np.repeat([0, 1], [60_000, 40_000])
-    u = units(100_000, strata)
-
-    assert len(u) <= MOST_UNITS
-    assert len(np.unique(u.stratum[u.column[:60_000]])) == 1
-    assert np.ptp(np.bincount(u.column)) <= 1
+def widened(confidence: float, n: int) -> float:
+    """Return the plain confidence whose quantile is Student's times the root of n / (n - 1)."""
+    t = stats.t.ppf((1 + confidence) / 2, n - 1) * math.sqrt(n / (n - 1))
+    return 1 - 2 * stats.norm.cdf(-t)
 
 
-def test_bca_is_that_of_scipy_within_the_error_of_resampling() -> None:
-    values = np.random.default_rng(0).lognormal(size=300)
-
-    ours = bootstrap.interval(_mean(values), values.mean(), units(300), 0.95, method="", resamples=20_000)
-    theirs = stats.bootstrap(
-        (values,), np.mean, n_resamples=20_000, method="BCa", rng=np.random.default_rng(1), vectorized=True
+@pytest.mark.parametrize(("n", "confidence"), [(25, 0.9), (200, 0.95)])
+def test_a_mean_s_ends_are_scipy_s_but_for_student_s_quantiles(n: int, confidence: float) -> None:
+    values = skewed(n)
+    reference = stats.bootstrap(
+        (values,),
+        np.mean,
+        method="BCa",
+        n_resamples=20_000,
+        confidence_level=widened(confidence, n),
+        rng=np.random.default_rng(0),
     ).confidence_interval
 
-    error = values.std() / np.sqrt(300)
-    assert (ours.lower, ours.upper) == pytest.approx((theirs.low, theirs.high), abs=0.08 * error)
-
-
-def test_bca_is_seeded_and_leans_to_the_long_tail() -> None:
-    values = np.random.default_rng(0).lognormal(size=300)
-
-    found = bootstrap.interval(_mean(values), values.mean(), units(300), 0.95, method="BCa bootstrap")
-
-    assert found == bootstrap.interval(_mean(values), values.mean(), units(300), 0.95, method="BCa bootstrap")
-    assert found.upper - values.mean() > 1.1 * (values.mean() - found.lower)
-    assert (found.n, found.method) == (300, "BCa bootstrap")
-
-
-@given(st.integers(0, 2**32 - 1), st.integers(3, 40))
-@settings(max_examples=40, deadline=None)
-def test_intervals_contain_the_estimate_and_grow_with_confidence(seed: int, n: int) -> None:
-    values = np.random.default_rng(seed).normal(size=n).round(1)
-    one, wide = (
-        bootstrap.interval(_mean(values), values.mean(), units(n), confidence, method="")
-        for confidence in (0.8, 0.95)
-    )
-
-    assert wide.lower <= one.lower <= values.mean() <= one.upper <= wide.upper
-
-
-def test_rows_of_a_group_are_one_unit() -> None:
-    """Each row five times over, as a group, is the data once."""
-    values = np.random.default_rng(0).normal(size=80)
-    once = bootstrap.interval(_mean(values), values.mean(), units(80), 0.95, method="")
-
-    many = np.repeat(values, 5)
     found = bootstrap.interval(
-        _mean(many), values.mean(), units(400, groups=np.repeat(np.arange(80), 5)), 0.95, method=""
+        mean(values), values.mean(), units(n), confidence, method="BCa bootstrap", resamples=20_000
     )
 
-    assert (found.lower, found.upper) == pytest.approx((once.lower, once.upper))
-    assert found.n == 400
+    se = values.std() / math.sqrt(n)
+    # An end of 20,000 resamples errs by some 0.03 standard errors, and so does the other's.
+    assert found.lower == pytest.approx(reference.low, abs=0.12 * se)
+    assert found.upper == pytest.approx(reference.high, abs=0.12 * se)
+    assert (found.n, found.method) == (n, "BCa bootstrap")
+    resamples._kept.cache_clear()
+    assert found.upper - values.mean() > values.mean() - found.lower  # skewed to the right
 
 
-def test_weights_only_count_by_their_ratio() -> None:
-    rng = np.random.default_rng(0)
-    values, weight = rng.normal(size=80), rng.random(80)
+@few
+@given(st.integers(0, 10**6), st.integers(3, 40))
+def test_the_estimate_is_inside_and_more_confidence_is_never_narrower(seed: int, n: int) -> None:
+    values = skewed(n, seed)
 
-    one, other = (
-        bootstrap.interval(_mean(values, w), np.average(values, weights=w), units(80), 0.95, method="")
-        for w in (weight, weight * 8)
+    narrow, wide = (of(mean(values), values.mean(), units(n), c) for c in (0.8, 0.99))
+
+    assert wide.lower <= narrow.lower <= values.mean() <= narrow.upper <= wide.upper
+
+
+def test_three_groups_have_an_interval_at_any_confidence() -> None:
+    values = np.array([1.0, 2.0, 4.0])
+
+    found = of(mean(values), values.mean(), units(3), 0.9999)
+
+    assert (found.lower, found.upper) == (1, 4)
+
+
+def test_the_same_rows_have_the_same_interval() -> None:
+    values = skewed(60)
+
+    first = of(mean(values), values.mean(), units(60))
+    resamples._kept.cache_clear()
+
+    assert of(mean(values), values.mean(), units(60)) == first
+
+
+def test_copies_in_a_group_make_no_interval_narrower() -> None:
+    values = skewed(50)
+    copies, groups = np.repeat(values, 4), np.repeat(np.arange(50), 4)
+
+    single = of(mean(values), values.mean(), units(50))
+    together = of(mean(copies), values.mean(), units(200, groups=groups))
+    apart = of(mean(copies), values.mean(), units(200))
+
+    assert (together.lower, together.upper) == pytest.approx((single.lower, single.upper), rel=1e-9)
+    assert together.n == 200
+    assert apart.upper - apart.lower < 0.6 * (single.upper - single.lower)
+
+
+def test_a_weight_of_two_is_the_row_twice_in_its_group() -> None:
+    values, weight = skewed(40), np.where(np.arange(40) % 3 == 0, 2, 1)
+    copies, groups = np.repeat(values, weight), np.repeat(np.arange(40), weight)
+    estimate = np.average(values, weights=weight)
+
+    weighed = of(mean(values, weight), estimate, units(40))
+    repeated = of(mean(copies), estimate, units(len(copies), groups=groups))
+
+    assert (weighed.lower, weighed.upper) == pytest.approx((repeated.lower, repeated.upper), rel=1e-9)
+
+
+def test_one_unit_says_nothing() -> None:
+    with pytest.raises(ScoreError) as told:
+        of(mean(np.ones(3)), 1.0, units(3, groups=np.zeros(3)))
+
+    assert told.value.problem == "a bootstrap of 1 unit says nothing"
+    assert told.value.remedy == "an interval needs at least two rows of each class, or two groups"
+    with pytest.raises(ScoreError, match="a bootstrap of 2 units says nothing"):
+        of(mean(np.arange(2.0)), 0.5, units(2, strata=np.array([0, 1])))
+
+
+def _lacking(share: float) -> Moments:
+    """Return a statistic that about `share` of the resamples of 100 rows do not have."""
+    chosen = np.arange(100) < round(-math.log(share))  # a row is left out with 1/e
+    terms = np.column_stack([chosen, np.arange(100.0), np.ones(100)])
+    return Moments(terms, lambda s: np.where(s[:, 0] > 0, s[:, 1] / s[:, 2], np.nan))
+
+
+def test_too_many_resamples_without_a_value_are_refused() -> None:
+    with pytest.raises(ScoreError, match=r"(3[5-9]|4\d)% of 2,000 resamples of these rows have no such"):
+        of(_lacking(0.37), 49.5, units(100))
+    with pytest.raises(ScoreError, match="take more rows or groups, or a score that does not need every cl"):
+        of(_lacking(0.37), 49.5, units(100))
+
+    found = of(_lacking(0.02), 49.5, units(100))  # a few are left out
+    assert 40 < found.lower < 49.5 < found.upper < 59
+
+
+@pytest.mark.parametrize("value", [1.0, 0.0, -3.7])
+def test_rows_that_never_vary_are_not_taken_for_certainty(value: float) -> None:
+    with pytest.raises(ScoreError) as told:
+        of(mean(np.full(35, value)), value, units(35))
+
+    assert told.value.problem == "all 2,000 resamples of these rows give the same value"
+    assert told.value.remedy == (
+        "take more rows, or compare a score whose interval counts rows, such as accuracy"
     )
 
-    assert (one.lower, one.upper) == pytest.approx((other.lower, other.upper))
+
+def test_what_is_not_smooth_has_quantiles_of_the_resamples() -> None:
+    values, rough = skewed(80), mean(skewed(80))
+    rough = Moments(rough.terms, rough.function, smooth=False)
+    tail = (1 - widened(0.95, 80)) / 2
+    resampled = rough.values(units(80), units(80).counts())
+
+    found = of(rough, values.mean(), units(80))
+
+    assert [found.lower, found.upper] == pytest.approx(np.quantile(resampled, [tail, 1 - tail]))
 
 
-def test_a_called_function_gives_what_sums_give() -> None:
-    values = np.random.default_rng(0).normal(size=150) ** 2
-    of_rows = Called(lambda rows: values[rows].mean(), 150)
+def test_resamples_keep_the_size_of_every_stratum() -> None:
+    strata = np.random.default_rng(0).permutation(np.repeat([3, 7, 9], [5, 20, 75]))
+    unit = units(100, strata=strata)
+    counts = unit.counts(50)
 
-    by_sums = bootstrap.interval(_mean(values), values.mean(), units(150), 0.95, method="")
-    by_calls = bootstrap.interval(of_rows, values.mean(), units(150), 0.95, method="")
-
-    assert (by_calls.lower, by_calls.upper) == pytest.approx((by_sums.lower, by_sums.upper), abs=1e-12)
-
-
-def test_derivatives_give_nearly_what_resampling_gives() -> None:
-    rng = np.random.default_rng(0)
-    values, weight = rng.normal(size=3000), rng.random(3000)
-    whole = float(np.average(values, weights=weight))
-    u = units(3000)
-
-    one = bootstrap.interval(_mean(values, weight), whole, u, 0.95, method="")
-    other = bootstrap.interval(Linear(_mean(values, weight), whole), whole, u, 0.95, method="")
-
-    assert (one.lower, one.upper) == pytest.approx((other.lower, other.upper), abs=0.03 / np.sqrt(3000))
+    assert unit.sizes == (5, 20, 75)
+    for code, size in zip((3, 7, 9), unit.sizes, strict=True):
+        assert (counts[:, unit.column[strata == code]].sum(axis=1) == size).all()
+    assert not counts.flags.writeable
+    assert unit.stratum.tolist() == [0] * 5 + [1] * 20 + [2] * 75
 
 
-def test_no_difference_is_exactly_none() -> None:
-    mean = _mean(np.random.default_rng(0).normal(size=50))
+def test_groups_are_drawn_within_strata_only_if_none_lies_in_two() -> None:
+    groups, strata = np.repeat(np.arange(6), 2), np.repeat([0, 1], 6)
 
-    found = bootstrap.interval(Combination((mean, mean), (1.0, -1.0)), 0.0, units(50), 0.95, method="")
-
-    assert (found.lower, found.upper) == (0.0, 0.0)
-
-
-def test_a_score_that_most_resamples_lack_has_no_interval() -> None:
-    rare = Called(lambda rows: 1.0 if 0 in rows else 1 / 0, 30)
-
-    with pytest.raises(
-        ScoreError, match=r"3\d% of 2,000 resamples of these rows have no such score; take more"
-    ):
-        bootstrap.interval(rare, 1.0, units(30), 0.95, method="")
+    assert units(12, strata, groups).sizes == (3, 3)
+    assert units(12, np.roll(strata, 1), groups).sizes == (6,)
+    inside = units(12, strata, groups)
+    assert (inside.column[::2] == inside.column[1::2]).all()
 
 
-def test_a_score_that_needs_a_rare_class_has_an_interval_if_resamples_keep_it() -> None:
-    """Only the jackknife, which leaves out two rows at once, ever loses the class."""
-    y = np.repeat([0, 1], [398, 2])
-    values = np.random.default_rng(0).normal(size=400)
-    rare = Called(lambda rows: values[rows].mean() if y[rows].any() else float("nan"), 400)
+def test_very_many_units_are_joined_into_nearly_equal_ones() -> None:
+    n = 50_000
+    strata = np.arange(n) % 10 == 0
+    unit = units(n, strata)
 
-    found = bootstrap.interval(rare, values.mean(), units(400, y), 0.95, method="")
-
-    assert found.lower < values.mean() < found.upper
-
-
-def test_one_group_says_nothing() -> None:
-    with pytest.raises(
-        ScoreError, match="a bootstrap of 1 unit says nothing; an interval needs at least two"
-    ):
-        bootstrap.interval(_mean(np.ones(9)), 1.0, units(9, groups=np.zeros(9)), 0.95, method="")
+    assert len(unit) <= MOST_UNITS
+    assert unit.sizes[0] > 8 * unit.sizes[1]
+    rows = np.bincount(unit.column)
+    assert rows.sum() == n
+    assert rows.max() - rows.min() <= 1
+    assert (strata[np.argsort(unit.column, kind="stable")] == np.repeat([0, 1], [45_000, 5_000])).all()
 
 
-@pytest.mark.parametrize(("k", "n"), [(0, 20), (3, 20), (19, 20), (57, 57), (250, 500)])
-def test_with_one_wrong_row_more_the_bound_of_a_share_is_the_exact_one(k: int, n: int) -> None:
-    right = np.repeat([1.0, 0.0], [k, n - k + 1])
+def test_a_draw_is_of_the_whole_stratum_with_replacement() -> None:
+    counts = units(300).counts()
 
-    found = bootstrap.bound(_mean(right), units(n + 1), (n,), 0.025)
+    assert counts.shape == (RESAMPLES, 300)
+    assert (counts.sum(axis=1) == 300).all()
+    assert (counts == 0).mean() == pytest.approx((1 - 1 / 300) ** 300, abs=0.003)
+    assert (np.concatenate(list(blocks(counts))) == counts).all()
 
-    exact = clopper_pearson(k, n, 0.95)[0]
-    assert found == pytest.approx(exact, abs=0.1 * np.sqrt(0.25 / n))
+
+def test_called_functions_means_and_differences_say_what_sums_say() -> None:
+    values, unit = skewed(30), units(30, groups=np.repeat(np.arange(15), 2))
+    counts, sums = unit.counts(40), mean(values)
+    called = Called(lambda rows: values[rows].mean(), 30)
+
+    assert called.values(unit, counts) == pytest.approx(sums.values(unit, counts))
+    assert called.influence(unit) == pytest.approx(sums.influence(unit))
+    twice = Combination((sums, called), (0.5, 0.5))
+    assert twice.values(unit, counts) == pytest.approx(sums.values(unit, counts))
+    assert twice.influence(unit) == pytest.approx(sums.influence(unit))
+    nothing = Combination((sums, called), (1.0, -1.0))
+    assert nothing.values(unit, counts) == pytest.approx(np.zeros(40), abs=1e-12)
+    assert nothing.influence(unit) == pytest.approx(np.zeros(15), abs=1e-12)
+    assert nothing.smooth
+    assert not Combination((sums, Moments(sums.terms, sums.function, smooth=False)), (1.0, -1.0)).smooth
 
 
-@pytest.mark.parametrize(("more", "fewer"), [(6, 0), (12, 3), (30, 20)])
-def test_with_one_wrong_row_more_a_difference_is_decided_as_by_mcnemar(more: int, fewer: int) -> None:
-    p = one_sided(more, fewer)
-    difference = np.repeat([1.0, -1.0, 0.0], [more, fewer + 1, 60])
+def test_what_a_called_function_raises_means_no_value() -> None:
+    def picky(rows):
+        if 0 not in rows:
+            raise ValueError("row 0 is missing")
+        return rows.mean()
 
-    lower, higher = (
-        bootstrap.bound(_mean(difference), units(len(difference)), (len(difference) - 1,), tail)
-        for tail in (p * 0.7, min(p * 1.4, 0.99))
-    )
+    unit = units(10)
+    counts = unit.counts(60)
 
-    assert lower < 0 < higher
+    assert (np.isnan(Called(picky, 10).values(unit, counts)) == (counts[:, 0] == 0)).all()
+
+
+@few
+@given(st.integers(0, 10**6))
+def test_derivatives_foretell_resamples_and_what_they_leave_out(seed: int) -> None:
+    values, unit = skewed(2000, seed), units(2000)
+    counts = unit.counts(30)
+
+    class Derived:
+        smooth = True
+
+        def influence(self, unit):
+            return unit.summed((values - values.mean())[:, None] / len(values))[:, 0]
+
+    linear = Linear(Derived(), values.mean())
+    left_out = (counts == 0).astype(np.uint8)
+
+    assert linear.values(unit, counts) == pytest.approx(mean(values).values(unit, counts))
+    assert linear.values(unit, left_out) == pytest.approx(mean(values).values(unit, left_out))
+
+
+def test_coverage_of_a_skewed_mean_of_few_rows() -> None:
+    held = []
+    for seed in range(300):
+        values = skewed(25, seed + 10)
+        found = of(mean(values), values.mean(), units(25), 0.8)
+        held.append(found.lower <= 1 <= found.upper)
+
+    assert np.mean(held) == pytest.approx(0.8, abs=0.08)

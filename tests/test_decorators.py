@@ -92,6 +92,43 @@ def test_an_experiment_a_grid_and_a_metric_stay_the_very_function():
     assert cost([]) == 4.0
 
 
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"repeats": 0}, "@experiment(repeats=0); write an int from 1 on, such as repeats=5"),
+        ({"repeats": True}, "@experiment(repeats=True); write an int from 1 on, such as repeats=5"),
+        ({"repeats": 2.0}, "@experiment(repeats=2.0); write an int from 1 on, such as repeats=5"),
+        ({"repeats": None}, "@experiment(repeats=None); write an int from 1 on, such as repeats=5"),
+        ({"folds": 1}, "@experiment(folds=1); write an int from 2 on, such as folds=5"),
+        ({"folds": "5"}, "@experiment(folds='5'); write an int from 2 on, such as folds=5"),
+        ({"folds": True}, "@experiment(folds=True); write an int from 2 on, such as folds=5"),
+        (
+            {"repeats": 3, "folds": 5},
+            "@experiment(repeats=3, folds=5); these are different ways to divide the rows again: keep one of "
+            "them",
+        ),
+    ],
+    ids=str,
+)
+def test_repeats_that_cannot_be_are_refused(options, text):
+    with pytest.raises(DeclarationError) as caught:
+        ExperimentDeclaration(**options).check()
+    assert str(caught.value) == text
+
+
+def test_repeats_are_one_and_folds_none_unless_declared():
+    @experiment(folds=3)
+    def folded(trial): ...
+
+    assert declared(folded, ExperimentDeclaration) == ExperimentDeclaration(folds=3)
+    assert ExperimentDeclaration() == ExperimentDeclaration(repeats=1, folds=None)
+    assert [ExperimentDeclaration(**o).repeated for o in ({}, {"repeats": 2}, {"folds": 2})] == [
+        False,
+        True,
+        True,
+    ]
+
+
 def test_an_experiment_states_its_objective():
     @experiment(maximize="f1")
     def up(trial): ...

@@ -144,7 +144,7 @@ def test_one_wrong_cell_turns_one_contract_red_and_the_other_data_sets_go_on(exa
     result = examples.run_apart("experiments", "-rsf")
 
     counts = result.parseoutcomes()
-    assert (counts["failed"], counts["skipped"]) == (1, 16), result.stdout.str()
+    assert (counts["failed"], counts["skipped"]) == (1, 18), result.stdout.str()
     assert counts["passed"] == 2 + 9 + 7
     result.stdout.fnmatch_lines([f"*row {row}: 16*", "FAILED conftest.py::contract[[]income]*"])
     assert "contract income is broken" in result.stdout.str()
@@ -159,7 +159,7 @@ def test_the_examples_pass_and_a_gate_raised_to_99_percent_fails_alone(examples)
     result = examples.run_apart("experiments")
 
     counts = result.parseoutcomes()
-    assert (counts["failed"], counts["passed"]) == (1, 34), result.stdout.str()
+    assert (counts["failed"], counts["passed"]) == (1, 36), result.stdout.str()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         [

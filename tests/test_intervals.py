@@ -1,306 +1,355 @@
-"""Intervals of scores and differences: which method where, the laws, and what they prove."""
+"""Intervals of scores and differences: which method when, what they prove, and where there is none."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_standard import TASKS, evidence
 
 from harness.errors import ScoreError
 from harness.models.model import Predictions
+from harness.scoring import intervals
 from harness.scoring.evidence import Evidence
-from harness.scoring.intervals import (
-    bounds,
-    difference,
-    difference_bounds,
-    difference_proof,
-    difference_settling,
-    interval,
-    mcnemar,
-    proof,
-    settling,
-)
 from harness.scoring.metrics import METRICS
+from harness.scoring.standard import Metric
 from harness.uncertainty.proportions import clopper_pearson, wilson
 
-
-def sample(n: int, *, skill: float = 1.5, seed: int = 0, classes: int = 2) -> Evidence:
-    """n rows of which the same seed gives the same truth, whatever the skill."""
-    rng = np.random.default_rng(seed)
-    y = rng.permutation(np.arange(n) % classes)
-    noise = np.random.default_rng((seed, int(100 * skill))).normal(size=(n, classes))
-    p = np.exp(noise + skill * np.eye(classes)[y])
-    p /= p.sum(axis=1, keepdims=True)
-    return Evidence(
-        y, Predictions(p.argmax(axis=1), p, p[:, 1] if classes == 2 else p), None, classes, pd.DataFrame
-    )
+few = settings(deadline=None, max_examples=10)
+CLASSES = [name for name, m in METRICS.items() if "binary" in m.tasks]
+VALUES = [name for name, m in METRICS.items() if "regression" in m.tasks and name != "max_error"]
 
 
-def values(n: int, *, noise: float = 1.0) -> Evidence:
-    """n rows of a regression."""
-    rng = np.random.default_rng(0)
-    y = rng.normal(size=n)
-    return Evidence(y, Predictions(y + noise * rng.normal(size=n)), None, 0, pd.DataFrame)
+def ranked(seed: int, n: int = 120, k: int = 2, skill: float = 1.0) -> Evidence:
+    """Return evidence of a model of some skill on the same rows for every seed."""
+    y = np.arange(n) % k
+    ranking = np.random.default_rng(seed).normal(size=(n, k)) + skill * np.eye(k)[y]
+    p = np.exp(ranking) / np.exp(ranking).sum(axis=1, keepdims=True)
+    return Evidence(y, Predictions(p.argmax(axis=1), p, p[:, 1] if k == 2 else p), None, k, dict)
 
 
-def right(k: int, n: int) -> Evidence:
-    """n rows of which k are right."""
-    y = np.arange(n) % 2
-    return Evidence(y, Predictions(np.where(np.arange(n) < k, y, 1 - y)), None, 2, pd.DataFrame)
+def valued(seed: int, n: int = 120) -> Evidence:
+    y = np.random.default_rng(0).normal(size=n)
+    return Evidence(y, Predictions(y + np.random.default_rng(seed).normal(size=n)), None, 0, dict)
 
 
-BEYOND = ("log_loss", "brier_score", "matthews_corrcoef", "cohen_kappa")
-"""Scores that may lie outside 0..1, that of brier for many classes."""
-BINARY = {
+def evidence(name: str, seed: int, **options: int) -> Evidence:
+    return ranked(seed, **options) if name in CLASSES else valued(seed, **options)
+
+
+def with_weight(e: Evidence) -> Evidence:
+    return dataclasses.replace(e, weight=np.random.default_rng(1).uniform(0.5, 2, len(e)))
+
+
+def with_groups(e: Evidence) -> Evidence:
+    return dataclasses.replace(e, groups=np.arange(len(e)) // 4)
+
+
+def said(y: list[int], labels: list[int], k: int = 2) -> Evidence:
+    return Evidence(np.array(y), Predictions(np.array(labels)), None, k, dict)
+
+
+PLAIN = {
     "accuracy": "Wilson",
     "precision": "Wilson",
     "recall": "Wilson",
     "roc_auc": "DeLong",
-    "f1": "BCa bootstrap",
-    "average_precision": "BCa bootstrap",
-    "log_loss": "BCa bootstrap",
+    "median_absolute_error": "percentile bootstrap",
 }
 
 
-@pytest.mark.parametrize(("name", "method"), BINARY.items())
-def test_methods_of_two_classes(name: str, method: str) -> None:
-    e = sample(60)
-    weighted, grouped = replace(e, weight=np.ones(60)), replace(e, groups=np.arange(60) // 3)
+@pytest.mark.parametrize("name", [*CLASSES, *VALUES])
+def test_each_metric_has_its_method_and_contains_its_score(name: str) -> None:
+    e, metric = evidence(name, 1), METRICS[name]
+    kind = "percentile" if name == "median_absolute_error" else "BCa"
+    methods = {
+        PLAIN.get(name, "BCa bootstrap"): e,
+        f"{kind} bootstrap": with_weight(e),
+        f"cluster {kind} bootstrap": with_groups(e),
+    }
 
-    assert interval(METRICS[name], e, 0.95).method == method
-    assert interval(METRICS[name], weighted, 0.95).method == "BCa bootstrap"
-    assert interval(METRICS[name], grouped, 0.95).method == "cluster BCa bootstrap"
+    for method, made in methods.items():
+        found = intervals.interval(metric, made, 0.95)
+        assert found.method == method
+        assert found.lower <= metric.function(made) <= found.upper
+        assert found.lower < found.upper
 
 
-def test_methods_of_many_classes_and_of_values() -> None:
-    e, v = sample(60, classes=3), values(60)
-    found = {name: interval(METRICS[name], e, 0.95).method for name in ("accuracy", "precision", "roc_auc")}
-    found |= {name: interval(METRICS[name], v, 0.95).method for name in ("rmse", "median_absolute_error")}
+def test_of_three_classes_precision_and_recall_are_no_proportions() -> None:
+    e = ranked(2, k=3)
 
-    assert found == {
+    methods = {name: intervals.interval(METRICS[name], e, 0.95).method for name in PLAIN if name in CLASSES}
+
+    assert methods == {
         "accuracy": "Wilson",
         "precision": "BCa bootstrap",
+        "recall": "BCa bootstrap",
         "roc_auc": "DeLong",
-        "rmse": "BCa bootstrap",
-        "median_absolute_error": "percentile bootstrap",
     }
 
 
-def test_precision_and_recall_rest_on_the_rows_they_are_of() -> None:
-    y, said = np.array([1, 1, 1, 0, 0, 0, 0]), np.array([1, 0, 0, 1, 0, 0, 0])
-    e = Evidence(y, Predictions(said), None, 2, pd.DataFrame)
+def test_a_proportion_rests_on_the_rows_that_it_is_of() -> None:
+    e = said([0] * 60 + [1] * 40, [0] * 50 + [1] * 10 + [1] * 30 + [0] * 10)
 
-    assert interval(METRICS["precision"], e, 0.9) == wilson(1, 2, 0.9)
-    assert interval(METRICS["recall"], e, 0.9) == wilson(1, 3, 0.9)
-    assert bounds(METRICS["recall"], e, 0.9) == clopper_pearson(1, 3, 0.9)
-
-
-def test_a_share_of_no_rows_has_no_interval() -> None:
-    e = Evidence(np.array([0, 1]), Predictions(np.array([0, 0])), None, 2, pd.DataFrame)
-
-    with pytest.raises(
-        ScoreError,
-        match="precision has no interval: none of 2 rows is predicted positive; use balanced_accuracy",
-    ):
-        interval(METRICS["precision"], e, 0.95)
+    assert intervals.interval(METRICS["accuracy"], e, 0.9) == wilson(80, 100, 0.9)
+    assert intervals.interval(METRICS["recall"], e, 0.9) == wilson(30, 40, 0.9)
+    assert intervals.interval(METRICS["precision"], e, 0.9) == wilson(30, 40, 0.9)
+    assert intervals.bounds(METRICS["recall"], e, 0.9) == clopper_pearson(30, 40, 0.9)
+    assert [intervals.rests_on(METRICS[name], e) for name in ("accuracy", "recall", "f1")] == [100, 40, 100]
+    assert intervals.rests_on(METRICS["recall"], with_weight(e)) == 100
 
 
-def test_what_the_bootstrap_refuses_names_the_score() -> None:
-    e = replace(sample(30), groups=np.zeros(30, dtype=np.int64))
+@pytest.mark.parametrize(("name", "what"), [("recall", "truly"), ("precision", "predicted")])
+def test_a_proportion_of_no_rows_is_refused(name: str, what: str) -> None:
+    e = said([0, 0, 0], [1, 0, 0]) if name == "recall" else said([1, 0, 0], [0, 0, 0])
 
-    with pytest.raises(
-        ScoreError, match="f1 has no interval: a bootstrap of 1 unit says nothing; an interval"
-    ):
-        interval(METRICS["f1"], e, 0.95)
+    with pytest.raises(ScoreError) as told:
+        intervals.interval(METRICS[name], e, 0.95)
 
-
-@pytest.mark.parametrize("task", TASKS)
-@given(data=st.data())
-@settings(max_examples=8, deadline=None)
-def test_intervals_and_bounds_contain_the_score(task: str, data: st.DataObject) -> None:
-    e = data.draw(evidence(TASKS[task]))
-
-    for metric in METRICS.values():
-        if task not in metric.tasks or metric.name == "max_error" or len(e) < 8:
-            continue
-        try:
-            found = interval(metric, e, 0.9)
-        except ScoreError:  # fewer than two rows of each class, or none predicted positive
-            continue
-        score = metric.function(e)
-        lower, upper = bounds(metric, e, 0.9)
-        assert found.lower <= score + 1e-12 >= lower
-        assert found.upper >= score - 1e-12 <= upper
-        if task != "regression" and metric.name not in BEYOND:
-            assert min(found.lower, lower) >= -1e-12
-            assert max(found.upper, upper) <= 1 + 1e-12
+    assert told.value.problem == f"{name} has no interval: none of 3 rows is {what} positive"
+    assert told.value.remedy == "use balanced_accuracy or roc_auc here, or take more rows"
+    assert intervals.rests_on(METRICS[name], e) == 0
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize(
-    "name", ["accuracy", "f1", "roc_auc", "average_precision", "log_loss", "matthews_corrcoef"]
+def test_the_largest_error_is_refused() -> None:
+    for asked in (intervals.interval, intervals.bounds):
+        with pytest.raises(ScoreError) as told:
+            asked(METRICS["max_error"], valued(1), 0.95)
+        assert told.value.problem == (
+            "max_error has no interval: resampled rows never hold a larger error than these 120 rows"
+        )
+    with pytest.raises(ScoreError, match="use rmse, mae or median_absolute_error in a gate that is to be pr"):
+        intervals.difference(METRICS["max_error"], valued(1), valued(2), 0.95)
+
+
+@pytest.mark.parametrize("name", ["recall", "balanced_accuracy", "f1", "matthews_corrcoef", "log_loss"])
+def test_rows_without_an_error_are_no_proof_that_there_is_none(name: str) -> None:
+    y = np.arange(35) % 3
+    p = np.full((35, 3), 0.05) + 0.85 * np.eye(3)[y]
+    e = Evidence(y, Predictions(y.copy(), p, p), None, 3, dict)
+
+    if name == "log_loss":  # of which one row can make anything
+        with pytest.raises(ScoreError) as told:
+            intervals.interval(METRICS[name], e, 0.95)
+        assert told.value.problem == (
+            f"{name} has no interval: all 2,000 resamples of these rows give the same value"
+        )
+        assert told.value.remedy.endswith("compare a score whose interval counts rows, such as accuracy")
+    else:
+        found = intervals.interval(METRICS[name], e, 0.95)
+        assert 0.5 < found.lower < 0.95
+        assert (found.upper, found.n, found.method) == (pytest.approx(1), 35, "Bayesian bootstrap")
+        assert intervals.proof(METRICS[name], e, 0.97, 0.95) is None
+    assert intervals.interval(METRICS["accuracy"], e, 0.95).lower == pytest.approx(0.9011, abs=1e-4)
+    assert intervals.interval(METRICS["roc_auc"], e, 0.95).lower < 0.75
+
+
+@few
+@given(
+    st.integers(0, 99), st.sampled_from(["accuracy", "recall", "roc_auc", "f1", "rmse"]), st.floats(0.3, 1.4)
 )
-def test_differences_are_antisymmetric_to_the_bit(name: str, weighted: bool) -> None:
-    a, b = sample(150, skill=1.5), sample(150, skill=1.0)
-    if weighted:
-        weight = np.random.default_rng(5).random(150)
-        a, b = replace(a, weight=weight), replace(b, weight=weight)
+def test_a_side_is_proven_if_and_only_if_its_bound_is_beyond(seed: int, name: str, threshold: float) -> None:
+    e, metric = evidence(name, seed), METRICS[name]
+    lower, upper = intervals.bounds(metric, e, 0.95)
 
-    forth, back = difference(METRICS[name], a, b, 0.95), difference(METRICS[name], b, a, 0.95)
+    side = intervals.proof(metric, e, threshold, 0.95)
 
-    assert (forth.lower, forth.upper) == (-back.upper, -back.lower)
-    assert forth.lower <= METRICS[name].function(a) - METRICS[name].function(b) <= forth.upper
-    assert forth.method == ("DeLong" if name == "roc_auc" and not weighted else "paired BCa bootstrap")
-    low, high = difference_bounds(METRICS[name], a, b, 0.95)
-    assert difference_bounds(METRICS[name], b, a, 0.95) == (-high, -low)
-
-
-@pytest.mark.parametrize("name", ["accuracy", "f1", "roc_auc", "log_loss"])
-def test_the_same_predictions_make_no_difference_and_prove_none(name: str) -> None:
-    a = sample(150)
-
-    found = difference(METRICS[name], a, replace(a), 0.95)
-
-    assert (found.lower, found.upper) == (0.0, 0.0)
-    assert difference_proof(METRICS[name], a, replace(a), 0.0, 0.95) is None
-
-
-def test_differences_of_pairs_are_narrower_than_of_strangers() -> None:
-    rng = np.random.default_rng(0)
-    a = sample(400)
-    near = a.predictions.probability + rng.normal(size=(400, 1)) * [[-0.02, 0.02]]
-    b = replace(a, predictions=Predictions(near.argmax(axis=1), near, near[:, 1]))
-
-    for name in ("accuracy", "roc_auc", "average_precision"):
-        one, paired = interval(METRICS[name], a, 0.95), difference(METRICS[name], a, b, 0.95)
-        assert paired.upper - paired.lower < 0.7 * (one.upper - one.lower)
-
-
-def test_a_wrong_method_for_groups_would_be_too_sure() -> None:
-    """Rows of a group are all right or all wrong: there are as many observations as groups."""
-    rng = np.random.default_rng(0)
-    groups = np.repeat(np.arange(40), 10)
-    y, fine = rng.integers(0, 2, 400), np.repeat(rng.random(40) < 0.8, 10)
-    e = Evidence(y, Predictions(np.where(fine, y, 1 - y)), None, 2, pd.DataFrame, groups)
-
-    plain, found = (interval(METRICS["accuracy"], x, 0.95) for x in (replace(e, groups=None), e))
-
-    assert found.upper - found.lower > 2.5 * (plain.upper - plain.lower)
-    lower, upper = bounds(METRICS["accuracy"], e, 0.95)
-    assert upper - lower > 2.5 * (plain.upper - plain.lower)
-
-
-@pytest.mark.parametrize(
-    ("k", "n", "threshold", "side"),
-    [(450, 500, 0.86, "above"), (440, 500, 0.86, None), (400, 500, 0.86, "below"), (500, 500, 1.0, None)],
-)
-def test_proofs_of_a_share_are_exact(k: int, n: int, threshold: float, side: str | None) -> None:
-    e = right(k, n)
-    lower, upper = clopper_pearson(k, n, 0.95)
-
-    assert proof(METRICS["accuracy"], e, threshold, 0.95) == side
     assert (side == "above") == (lower >= threshold)
-    if threshold < 1:
-        assert (side == "below") == (upper <= threshold)
+    assert (side == "below") == (lower < threshold and upper <= threshold)
+    assert intervals.proof(metric, e, lower, 0.95) == "above"
+    assert intervals.proof(metric, e, upper, 0.95) == "below"
+    assert intervals.proof(metric, e, (lower + upper) / 2, 0.95) is None
+
+
+@pytest.mark.parametrize("name", ["accuracy", "roc_auc", "rmse"])
+def test_more_rows_settle_what_these_do_not_and_fewer_what_they_do(name: str) -> None:
+    e, metric = evidence(name, 5), METRICS[name]
+    value, (lower, upper) = float(metric.function(e)), intervals.bounds(metric, e, 0.95)
+
+    for near, far in ((value - 0.01, lower - 0.05), (value + 0.01, upper + 0.05)):
+        assert intervals.settling(metric, e, near, 0.95) > len(e) * 4
+        assert intervals.settling(metric, e, far, 0.95) <= len(e)
+    assert intervals.settling(metric, e, value, 0.95) is None
+    assert intervals.settling(metric, e, value + 1e-7, 0.95) is None
+
+
+DIFFERENCES = ["accuracy", "recall", "roc_auc", "average_precision", "log_loss", "rmse", "r2"]
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+@settings(deadline=None, max_examples=3)
+@given(st.integers(0, 49), st.integers(50, 99))
+def test_a_difference_is_antisymmetric_to_the_last_bit(name: str, one: int, other: int) -> None:
+    metric, a, b = METRICS[name], evidence(name, one, n=60), evidence(name, other, n=60)
+    for make in (lambda e: e, with_weight, with_groups):
+        mine, theirs = make(a), make(b)
+        there = intervals.difference(metric, mine, theirs, 0.95)
+
+        assert there == intervals.difference(metric, theirs, mine, 0.95).mirrored()
+        assert there.lower <= metric.function(mine) - metric.function(theirs) <= there.upper
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_a_model_differs_from_itself_by_exactly_nothing(name: str) -> None:
+    metric, e = METRICS[name], evidence(name, 1)
+
+    found = intervals.difference(metric, e, dataclasses.replace(e), 0.95)
+
+    assert (found.lower, found.upper, found.n) == (0.0, 0.0, 120)
+
+
+def test_only_what_a_metric_looks_at_makes_a_difference() -> None:
+    a = ranked(1)
+    p = np.clip(a.predictions.probability * 1.0001, 0, 1)
+    b = dataclasses.replace(a, predictions=Predictions(a.predictions.labels, p, a.predictions.ranking))
+
+    same, other = (intervals.difference(METRICS[name], a, b, 0.95) for name in ("f1", "log_loss"))
+
+    assert (same.lower, same.upper) == (0, 0)
+    assert other.lower < other.upper
+    own = Metric(
+        name="own",
+        greater_is_better=True,
+        tasks=METRICS["f1"].tasks,
+        needs="labels",
+        function=lambda e: float(e.predictions.probability[:, 1].mean()),
+        logged=True,
+        place="a.py:1",
+    )
+    assert intervals.difference(own, a, b, 0.95).lower != 0
+
+
+def test_a_difference_that_never_varies_is_not_taken_as_known() -> None:
+    y = np.linspace(0, 1, 30)
+    one, other = (Evidence(y, Predictions(y + off), None, 0, dict) for off in (2.0, 1.0))
+
+    with pytest.raises(
+        ScoreError, match="mae has no interval: all 2,000 resamples of these rows give the sa"
+    ):
+        intervals.difference(METRICS["mae"], one, other, 0.95)
 
 
 @pytest.mark.parametrize(
-    "name", ["f1", "balanced_accuracy", "roc_auc", "average_precision", "matthews_corrcoef"]
+    ("name", "make", "method"),
+    [
+        ("roc_auc", lambda e: e, "DeLong"),
+        ("roc_auc", with_weight, "paired BCa bootstrap"),
+        ("roc_auc", with_groups, "paired cluster BCa bootstrap"),
+        ("accuracy", lambda e: e, "paired BCa bootstrap"),
+        ("median_absolute_error", lambda e: e, "paired percentile bootstrap"),
+    ],
 )
-def test_few_rows_without_an_error_prove_little(name: str) -> None:
-    """The bootstrap has seen no error, and knows of none: its interval is a point."""
-    y = np.repeat([0, 1], 10)
-    e = Evidence(y, Predictions(y, np.eye(2)[y], y + np.arange(20) / 40), None, 2, pd.DataFrame)
+def test_a_difference_says_how_it_was_found(name: str, make, method: str) -> None:
+    a, b = make(evidence(name, 1)), make(evidence(name, 2))
 
-    assert proof(METRICS[name], e, 0.97, 0.95) is None
-    assert 0.3 < bounds(METRICS[name], e, 0.95)[0] < 0.87
+    assert intervals.difference(METRICS[name], a, b, 0.95).method == method
 
 
-@pytest.mark.parametrize("name", ["accuracy", "f1", "roc_auc", "average_precision", "log_loss"])
-def test_settling_rows_are_more_than_there_are_and_fewer_far_away(name: str) -> None:
-    e = sample(300)
-    metric = METRICS[name]
-    score = metric.function(e)
-    lower, upper = bounds(metric, e, 0.95)
+@pytest.mark.parametrize("name", ["roc_auc", "accuracy", "rmse"])
+def test_of_a_model_and_itself_the_method_is_that_of_any_other(name: str) -> None:
+    a, b = evidence(name, 1), evidence(name, 2)
 
-    near, far = (settling(metric, e, score - part * (score - lower), 0.95) for part in (0.2, 0.9))
-
-    assert near is not None
-    assert far is not None
-    assert near > far > 300
-    assert settling(metric, e, score, 0.95) is None
-    assert (settling(metric, e, score + 1.5 * (upper - score), 0.95) or 0) < 300
+    for make in (lambda e: e, with_groups):
+        itself, another = (intervals.difference(METRICS[name], make(a), make(x), 0.95) for x in (a, b))
+        assert itself.method == another.method
 
 
-def test_better_accuracy_is_proven_by_mcnemars_test() -> None:
-    a, b = right(495, 500), right(490, 500)
-    better, hardly = right(496, 500), right(490, 500)
-
-    assert mcnemar(METRICS["accuracy"], a, b) == pytest.approx(2 * 0.5**5)
-    assert difference_proof(METRICS["accuracy"], a, b, 0.0, 0.95) is None
-    assert mcnemar(METRICS["accuracy"], better, hardly) == pytest.approx(2 * 0.5**6)
-    assert difference_proof(METRICS["accuracy"], better, hardly, 0.0, 0.95) == "above"
-    assert difference_proof(METRICS["accuracy"], hardly, better, 0.0, 0.95) == "below"
+def against(more: int, fewer: int, both: int = 30) -> tuple[Evidence, Evidence]:
+    """Return two models: rows that only the first has right, only the second, and both."""
+    n = more + fewer + both
+    y = np.arange(n) % 2
+    only = np.repeat([1, 2, 0], [more, fewer, both])
+    mine, other = (said(list(y), list(np.where(only == side, 1 - y, y))) for side in (2, 1))
+    return mine, other
 
 
-def test_rows_that_settle_a_difference_in_accuracy_are_exact() -> None:
-    """Five rows in favour of one of 500 are not enough; six would be: that is 20 % more rows."""
-    a, b = right(495, 500), right(490, 500)
+def test_accuracies_are_compared_by_mcnemars_exact_test() -> None:
+    a, b = against(10, 2)
+    accuracy = METRICS["accuracy"]
 
-    found = difference_settling(METRICS["accuracy"], a, b, 0.0, 0.95)
-
-    assert found == difference_settling(METRICS["accuracy"], b, a, 0.0, 0.95)
-    assert 500 < found <= 600
-    assert difference_settling(METRICS["accuracy"], a, a, 0.0, 0.95) is None
-
-
-@pytest.mark.parametrize("name", ["accuracy", "f1", "roc_auc", "log_loss"])
-def test_rows_that_settle_a_difference_are_fewer_far_from_it(name: str) -> None:
-    a, b = sample(300, skill=1.5), sample(300, skill=1.0)
-    metric = METRICS[name]
-    value = metric.function(a) - metric.function(b)
-    sign = 1 if value > 0 else -1
-
-    near, far = (difference_settling(metric, a, b, value - sign * off, 0.95) for off in (0.001, 0.4))
-
-    assert near > 300 > far
-    assert difference_settling(metric, a, b, value, 0.95) is None
+    # statsmodels 0.15.0, mcnemar([[30, 10], [2, 0]], exact=True).pvalue
+    assert intervals.mcnemar(accuracy, a, b) == pytest.approx(0.03857421875)
+    assert intervals.mcnemar(accuracy, b, a) == pytest.approx(0.03857421875)
+    assert intervals.mcnemar(METRICS["f1"], a, b) is None
+    assert intervals.mcnemar(accuracy, with_weight(a), with_weight(b)) is None
+    assert intervals.mcnemar(accuracy, with_groups(a), with_groups(b)) is None
 
 
-def test_mcnemars_test_is_for_single_rows_without_weight() -> None:
-    a, b = right(45, 50), right(40, 50)
+@pytest.mark.parametrize(
+    ("more", "fewer", "proven"),
+    [
+        (10, 2, "above"),
+        (9, 2, None),
+        (2, 10, "below"),
+        (2, 9, None),
+        (6, 1, None),
+        (7, 1, None),
+        (8, 1, "above"),
+    ],
+)
+def test_that_one_is_more_accurate_is_proven_by_the_exact_test(more: int, fewer: int, proven) -> None:
+    from scipy.stats import binomtest
 
-    assert mcnemar(METRICS["f1"], a, b) is None
-    assert (
-        mcnemar(METRICS["accuracy"], replace(a, weight=np.ones(50)), replace(b, weight=np.ones(50))) is None
-    )
+    a, b = against(more, fewer)
+    p_value = binomtest(more, more + fewer).pvalue
+
+    side = intervals.difference_proof(METRICS["accuracy"], a, b, 0.0, 0.95)
+
+    assert side == proven
+    assert (side is not None) == (p_value <= 0.05)
 
 
-@pytest.mark.parametrize("name", ["accuracy", "f1", "roc_auc", "log_loss"])
-@given(st.integers(0, 99), st.floats(0, 2))
-@settings(max_examples=6, deadline=None)
-def test_what_is_proven_of_a_threshold_is_proven_of_a_lower_one(name: str, seed: int, skill: float) -> None:
-    a, b = sample(120, skill=skill, seed=seed), sample(120, skill=1.0, seed=seed)
-    sides = [
-        difference_proof(METRICS[name], a, b, threshold, 0.95)
-        for threshold in (-0.4, -0.1, -0.01, 0.0, 0.01, 0.1, 0.4)
-    ]
+def test_a_lower_threshold_loses_no_proof() -> None:
+    a, b = against(10, 2)
+    accuracy = METRICS["accuracy"]
+    thresholds = np.linspace(-0.4, 0.6, 41)
+
+    sides = [intervals.difference_proof(accuracy, a, b, float(t), 0.95) for t in thresholds]
 
     order = {"above": 0, None: 1, "below": 2}
     assert [order[side] for side in sides] == sorted(order[side] for side in sides)
+    assert {sides[0], sides[-1]} == {"above", "below"}
 
 
-def test_not_to_have_seen_a_difference_is_no_proof_that_there_is_none() -> None:
-    """Both are right on all 40 rows: they may still differ on one of twenty."""
-    a, b = right(40, 40), replace(right(40, 40), predictions=Predictions(right(40, 40).y, None, None))
+@few
+@given(st.integers(0, 49), st.integers(50, 99), st.sampled_from(["roc_auc", "accuracy", "log_loss"]))
+def test_proofs_of_a_difference_mirror_each_other(one: int, other: int, name: str) -> None:
+    metric, a, b = METRICS[name], ranked(one), ranked(other, skill=1.5)
+    turned = {"above": "below", "below": "above", None: None}
 
-    lower, upper = difference_bounds(METRICS["accuracy"], a, b, 0.95)
+    for threshold in (-0.05, 0.0, 0.08):
+        side = intervals.difference_proof(metric, a, b, threshold, 0.95)
+        assert intervals.difference_proof(metric, b, a, -threshold, 0.95) == turned[side]
+        if name == "log_loss":
+            lower, upper = intervals.difference_bounds(metric, a, b, 0.95)
+            assert side == ("above" if lower >= threshold else "below" if upper <= threshold else None)
 
-    assert (lower, upper) == (pytest.approx(-(1 - 0.025 ** (1 / 40)), abs=0.06), -lower)
-    assert difference_proof(METRICS["accuracy"], a, b, -0.01, 0.95) is None
-    assert difference_proof(METRICS["accuracy"], a, b, -0.3, 0.95) == "above"
+
+def test_groups_that_hold_one_class_are_drawn_within_it() -> None:
+    y = np.repeat([0, 1], 40)
+    e = dataclasses.replace(ranked(3, n=80), y=y, groups=np.arange(80) // 8)
+
+    assert e.units.sizes == (5, 5)
+    assert dataclasses.replace(e, y=np.arange(80) % 2).units.sizes == (10,)
+    assert dataclasses.replace(e, groups=None).units.sizes == (40, 40)
+    assert valued(1, 80).units.sizes == (80,)
+    assert e.at(np.array([0, 9, 9])).groups.tolist() == [0, 1, 1]
+
+
+def test_few_rows_prove_nothing_of_a_loss_without_bounds() -> None:
+    few, many = valued(1, intervals.LEAST - 1), valued(1, intervals.LEAST)
+
+    assert intervals.proof(METRICS["rmse"], few, 1e9, 0.95) is None
+    assert intervals.proof(METRICS["rmse"], many, 1e9, 0.95) == "below"
+    assert intervals.settling(METRICS["rmse"], few, 1e9, 0.95) == intervals.LEAST
+
+
+def test_recall_of_no_positive_row_is_nothing_also_where_rows_have_groups() -> None:
+    y = np.zeros(80, dtype=np.int64)
+    e = Evidence(y, Predictions(y), None, 2, dict, np.arange(80) // 8)
+
+    for name in ("recall", "precision", "f1"):
+        with pytest.raises(ScoreError, match=f"{name} has no interval: none of 80 rows is "):
+            intervals.proof(METRICS[name], e, 0.5, 0.95)

@@ -51,8 +51,9 @@ def test_the_loaded_rows_are_digested_once_for_contract_and_splits(made, monkeyp
     whole = table.digest
 
     def digest(frame):
-        digests.append(whole(frame))
-        return digests[-1]
+        if len(frame) == len(ROWS):  # the test rows have a digest of their own
+            digests.append(whole(frame))
+        return whole(frame)
 
     def check(frame, *, contract, folder, digest, store):
         judged.append(digest)

@@ -1,135 +1,118 @@
-"""Intervals of shares, against scipy, statsmodels' printed values and the laws they keep."""
+"""Intervals of shares: statsmodels' and scipy's values, the laws of any such interval, and enough rows."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
-from harness.uncertainty.holm import holm
-from harness.uncertainty.mcnemar import one_sided, two_sided
 from harness.uncertainty.proportions import clopper_pearson, settling, wilson
+from harness.uncertainty.search import MOST_ROWS
 
-# statsmodels 0.15.0: proportion_confint(k, n, alpha, method="wilson"), then method="beta".
-STATSMODELS = {
-    (0, 10, 0.95): (0.0, 0.27753279986288926, 0.0, 0.30849710781876083),
-    (1, 57, 0.95): (0.0031036646514081, 0.09290749178567687, 0.00044407344008939235, 0.0939168418919108),
-    (49, 57, 0.95): (0.746755353906559, 0.9271272385676139, 0.7420546161318784, 0.937405109882715),
-    (57, 57, 0.95): (0.9368611651470209, 1.0, 0.9373325190855151, 1.0),
-    (430, 500, 0.9): (0.8325332452738887, 0.883591740192625, 0.83188819420744, 0.8848910278782272),
-    (4300, 5000, 0.95): (0.8501055351784539, 0.869341719421105, 0.8500720414211078, 0.8695055822669161),
-}
+# statsmodels 0.15.0, proportion_confint(successes, n, 1 - confidence, method="wilson") and method="beta".
+STATSMODELS = [
+    (0, 10, 0.95, (0.0, 0.2775327998628892), (0.0, 0.3084971078187607)),
+    (3, 10, 0.95, (0.10779126740630099, 0.6032218525388546), (0.0667395111777345, 0.6524528500599973)),
+    (1, 2, 0.8, (0.1642517200298993, 0.8357482799701007), (0.05131670194948619, 0.9486832980505138)),
+    (50, 57, 0.95, (0.7675355156482598, 0.9392193984100191), (0.7632050006375726, 0.9491710598414328)),
+    (430, 500, 0.95, (0.826833135055546, 0.8876773398121365), (0.8264561435062905, 0.8892104657359341)),
+    (500, 500, 0.95, (0.9923756595384479, 1.0), (0.9926493899480923, 1.0)),
+    (4475, 5000, 0.99, (0.8833046249992699, 0.9056484505848185), (0.8833535257394024, 0.905886012401532)),
+]
 
-shares = st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
-confidences = st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.99])
-
-
-@pytest.mark.parametrize("given_", STATSMODELS)
-def test_ends_are_those_of_statsmodels(given_: tuple[int, int, float]) -> None:
-    score = wilson(*given_)
-
-    found = (score.lower, score.upper, *clopper_pearson(*given_))
-
-    assert found == pytest.approx(STATSMODELS[given_], abs=1e-12)
-    assert (score.n, score.method) == (given_[1], "Wilson")
+counts = st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+confidences = st.floats(0.5, 0.999)
+quick = settings(deadline=None, max_examples=60)
 
 
-@given(shares, confidences)
-def test_ends_are_those_of_scipy(share: tuple[int, int], confidence: float) -> None:
-    test = binomtest(*share)
+@pytest.mark.parametrize(("successes", "n", "confidence", "score", "exact"), STATSMODELS)
+def test_the_ends_are_those_of_statsmodels(successes, n, confidence, score, exact) -> None:
+    found = wilson(successes, n, confidence)
 
-    exact = test.proportion_ci(confidence, method="exact")
-    score = test.proportion_ci(confidence, method="wilson")
-    found = wilson(*share, confidence)
+    assert (found.lower, found.upper) == pytest.approx(score, abs=1e-12)
+    assert clopper_pearson(successes, n, confidence) == pytest.approx(exact, abs=1e-12)
+    assert (found.n, found.method) == (n, "Wilson")
 
-    assert clopper_pearson(*share, confidence) == pytest.approx((exact.low, exact.high), abs=1e-9)
+
+@quick
+@given(counts, confidences)
+def test_the_ends_are_those_of_scipy(count: tuple[int, int], confidence: float) -> None:
+    reference = binomtest(*count)
+    score = reference.proportion_ci(confidence, method="wilson")
+    exact = reference.proportion_ci(confidence, method="exact")
+
+    found = wilson(*count, confidence)
+
     assert (found.lower, found.upper) == pytest.approx((score.low, score.high), abs=1e-9)
+    assert clopper_pearson(*count, confidence) == pytest.approx((exact.low, exact.high), abs=1e-9)
 
 
-@given(shares, confidences)
-def test_intervals_contain_the_share_and_lie_within_0_and_1(
-    share: tuple[int, int], confidence: float
-) -> None:
-    k, n = share
+@quick
+@given(counts, confidences)
+def test_they_lie_within_0_and_1_and_contain_the_share(count: tuple[int, int], confidence: float) -> None:
+    found = wilson(*count, confidence)
+    lower, upper = clopper_pearson(*count, confidence)
 
-    found = wilson(k, n, confidence)
-    lower, upper = clopper_pearson(k, n, confidence)
-
-    assert 0 <= found.lower <= k / n <= found.upper <= 1
-    assert 0 <= lower <= k / n <= upper <= 1
+    assert 0 <= found.lower <= count[0] / count[1] <= found.upper <= 1
+    assert 0 <= lower <= count[0] / count[1] <= upper <= 1
 
 
-@given(shares, st.floats(0.5, 0.98))
-def test_more_confidence_is_never_narrower(share: tuple[int, int], confidence: float) -> None:
-    narrow, wide = wilson(*share, confidence), wilson(*share, confidence + 0.01)
+@quick
+@given(counts, confidences, confidences)
+def test_more_confidence_is_never_narrower(count: tuple[int, int], one: float, other: float) -> None:
+    less, more = sorted((one, other))
 
-    assert wide.lower <= narrow.lower
-    assert wide.upper >= narrow.upper
-
-
-@given(shares, st.floats(0.02, 0.98))
-def test_settling_is_the_first_number_of_rows_that_decides(share: tuple[int, int], threshold: float) -> None:
-    k, n = share
-    rows = settling(k, n, threshold, 0.95)
-
-    if rows is None:
-        lower, upper = clopper_pearson(k / n * 10**9, 10**9, 0.95)
-        assert lower <= threshold <= upper
-    else:
-        side = 0 if k / n > threshold else 1
-        sign = 1 if k / n > threshold else -1
-        assert sign * clopper_pearson(k / n * rows, rows, 0.95)[side] >= sign * threshold
-        if rows > 1:
-            assert sign * clopper_pearson(k / n * (rows - 1), rows - 1, 0.95)[side] < sign * threshold
+    narrow, wide = wilson(*count, less), wilson(*count, more)
+    assert wide.lower <= narrow.lower <= narrow.upper <= wide.upper
+    narrow, wide = clopper_pearson(*count, less), clopper_pearson(*count, more)
+    assert wide[0] <= narrow[0] <= narrow[1] <= wide[1]
 
 
-def test_a_share_at_the_threshold_is_never_settled() -> None:
-    assert settling(43, 50, 0.86, 0.95) is None
+@quick
+@given(counts, confidences)
+def test_failures_mirror_successes(count: tuple[int, int], confidence: float) -> None:
+    successes, n = count
+    found, mirrored = wilson(successes, n, confidence), wilson(n - successes, n, confidence)
+
+    assert (found.lower, found.upper) == pytest.approx((1 - mirrored.upper, 1 - mirrored.lower), abs=1e-12)
+    lower, upper = clopper_pearson(n - successes, n, confidence)
+    assert clopper_pearson(successes, n, confidence) == pytest.approx((1 - upper, 1 - lower), abs=1e-12)
 
 
-def test_a_share_too_near_the_threshold_is_never_settled() -> None:
-    assert settling(25, 50, 0.5 + 1e-7, 0.95) is None
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("n", [57, 200])
+def test_an_exact_end_errs_in_no_more_samples_than_its_tail(p: float, n: int) -> None:
+    above = sum(binom.pmf(k, n, p) for k in range(n + 1) if clopper_pearson(k, n, 0.95)[0] > p)
+    below = sum(binom.pmf(k, n, p) for k in range(n + 1) if clopper_pearson(k, n, 0.95)[1] < p)
+
+    assert 0 < above <= 0.025
+    assert 0 < below <= 0.025
 
 
-def test_rows_that_decide_already_are_enough() -> None:
-    assert clopper_pearson(450, 500, 0.95)[0] > 0.86
-
-    rows = settling(450, 500, 0.86, 0.95)
-
-    assert rows is not None
-    assert rows <= 500
-
-
-# statsmodels 0.15.0: mcnemar([[100, b], [c, 50]], exact=True).pvalue
-@pytest.mark.parametrize(
-    ("b", "c", "p"),
-    [(0, 0, 1.0), (5, 0, 0.0625), (10, 3, 0.09228515625), (3, 10, 0.09228515625), (40, 25, 0.08168153394154)],
+@quick
+@given(
+    st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
+    st.sampled_from([0.3, 0.5, 0.86, 0.9]),
 )
-def test_mcnemar_is_that_of_statsmodels(b: int, c: int, p: float) -> None:
-    assert two_sided(b, c) == pytest.approx(p, abs=1e-12)
+def test_just_enough_rows_settle_it(count: tuple[int, int], threshold: float) -> None:
+    successes, n = count
+    share = successes / n
+    rows = settling(successes, n, threshold, 0.95)
+    if rows is None:
+        assert abs(share - threshold) < 1e-4
+        return
+
+    def excluded(rows: int) -> bool:
+        lower, upper = clopper_pearson(share * rows, rows, 0.95)
+        return lower >= threshold if share > threshold else upper <= threshold
+
+    assert excluded(rows)
+    assert rows == 1 or not excluded(rows - 1)
+    assert (rows <= n) == excluded(n)
 
 
-@given(st.integers(0, 300), st.integers(0, 300))
-def test_mcnemar_is_the_binomial_test_of_rows_that_differ(more: int, fewer: int) -> None:
-    if more + fewer:
-        test = binomtest(more, more + fewer, 0.5, alternative="greater")
-        assert one_sided(more, fewer) == pytest.approx(test.pvalue, abs=1e-9)
-        assert two_sided(more, fewer) == pytest.approx(binomtest(more, more + fewer).pvalue, abs=1e-9)
-    assert two_sided(more, fewer) == two_sided(fewer, more)
-
-
-def test_holm_is_that_of_statsmodels() -> None:
-    """multipletests(p, method="holm")[1]"""
-    adjusted = holm([0.01, 0.04, 0.03, 0.005, 0.5])
-
-    assert adjusted == pytest.approx([0.04, 0.09, 0.09, 0.025, 0.5])
-
-
-@given(st.lists(st.floats(0, 1), max_size=20))
-def test_holm_keeps_the_order_and_makes_nothing_smaller(p_values: list[float]) -> None:
-    adjusted = holm(p_values)
-
-    assert all(p <= q <= 1 for p, q in zip(p_values, adjusted, strict=True))
-    order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    assert [adjusted[i] for i in order] == sorted(adjusted)
+def test_a_share_at_the_threshold_is_settled_by_no_number_of_rows_and_one_beside_it_hardly() -> None:
+    assert settling(45, 50, 0.9, 0.95) is None
+    assert settling(900_001, 1_000_000, 0.9, 0.95) is None
+    assert settling(901, 1_000, 0.9, 0.95) < 400_000 < MOST_ROWS

@@ -42,6 +42,28 @@ def test_a_changed_tracked_file_is_dirty_and_a_new_one_is_not(repository):
     assert commit(path) == (head, True)
 
 
+def test_the_ledger_makes_no_work_tree_dirty_and_nothing_else_is_forgiven(repository):
+    path, git = repository
+    (path / "project").mkdir()
+    ledger = path / "project" / "led[ge]r.jsonl"
+    (path / "project" / "ledr.jsonl").write_text("one")
+    ledger.write_text("one")
+    git("add", ".")
+    git("commit", "-q", "-m", "second")
+    head = git("rev-parse", "HEAD")
+
+    ledger.write_text("two")
+    for root in (path, path / "project"):
+        assert commit(root, besides=ledger) == (head, False)
+        assert commit(root) == (head, True)
+        assert commit(root, besides=path.parent / "elsewhere.jsonl") == (head, True)
+    (path / "file.txt").write_text("two")  # above the project
+    assert commit(path / "project", besides=ledger) == (head, True)
+    git("checkout", "-q", "file.txt")
+    (path / "project" / "ledr.jsonl").write_text("two")
+    assert commit(path / "project", besides=ledger) == (head, True)
+
+
 def test_a_folder_below_the_top_has_the_same_commit(repository):
     path, git = repository
     (path / "project").mkdir()

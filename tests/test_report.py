@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.report import WIDTH, Line, lines, number, tracked
+from harness.report import WIDTH, Line, lines, tracked
 from harness.results import BestRecord, ContractRecord, GateRecord, TrialRecord
 from harness.tracking import Delivery
+from harness.wording import number
 
 
 def contract(name="income", **values):
@@ -179,6 +180,22 @@ def test_an_experiment_without_data_shows_what_it_logged():
         "experiment_a       2  seconds (lowest)  1.2500",
         "  best: depth=1",
         "  logged: size 7.0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("folds", "line"),
+    [
+        (False, "  mean of 2 repeats 0.7500 ± 0.0707 (0.9000 on the declared split)"),
+        (True, "  mean of 2 folds 0.7500 ± 0.0707 (0.9000 on the declared split)"),
+    ],
+)
+def test_of_repeats_the_mean_is_shown_and_how_far_they_lie_apart(folds, line):
+    rows = [{"roc_auc": 0.7, "f1": 0.1}, {"roc_auc": 0.8, "f1": 0.2}]
+    assert text(trials=[trial(0, repeats=rows, folds=folds)]).splitlines()[1:4] == [
+        "experiment_a       1  roc_auc    0.7500",
+        "  best: depth=0",
+        line,
     ]
 
 
@@ -414,7 +431,7 @@ def test_the_report_of_a_run_has_no_escape_sequences_without_a_terminal(project)
 
     report = output.partition("= experiments =")[2].partition("\n")[2]
     assert "\x1b" not in output
-    assert report.splitlines()[:8] == [
+    assert report.splitlines()[:9] == [
         "shops  no contract: 210 train, 60 validation, 30 test",
         "",
         "experiment       trials  objective    best  baseline",
@@ -422,9 +439,13 @@ def test_the_report_of_a_run_has_no_escape_sequences_without_a_terminal(project)
         "  best: max_depth=3",
         "  validation: accuracy 0.8667, balanced_accuracy 0.8699, precision 0.9600,",
         "    recall 0.7742, f1 0.8571, average_precision 0.9457, log_loss 0.8325",
+        "  roc_auc: 0.9544 corrected for being the best of 3",
         "",
     ]
-    assert report.splitlines()[8] == "passed  gate_accuracy  experiment_tree.best.test.accuracy 0.8667"
+    assert report.splitlines()[9:11] == [
+        "passed  gate_accuracy  0.8667 [0.7032, 0.9469] >= 0.6 PROVEN, n 30, Wilson",
+        "        experiment_tree.best.test.accuracy",
+    ]
 
 
 def test_the_report_is_coloured_when_asked(project):

@@ -36,6 +36,7 @@ CONTRACTS = st.builds(
     rows=st.dictionaries(TEXT, st.integers(), max_size=2),
     columns=st.dictionaries(TEXT, TEXT, max_size=2),
     violations=TEXTS,
+    leaks=TEXTS,
     seconds=NUMBER,
 )
 TRIALS = st.builds(

@@ -183,8 +183,9 @@ def test_test_rows_stay_here_and_a_second_run_uploads_nothing(marked, aws, datab
 
 SEARCH = """
 from sklearn.tree import DecisionTreeClassifier
-from harness import choice, integers, loguniform, search, uniform
+from harness import choice, experiment, integers, loguniform, search, uniform
 
+@experiment(repeats=2)
 @search(trials=2, depth=integers(1, 6), leaf=loguniform(0.001, 0.1),
         part=uniform(0.5, 1.0), how=choice("gini", "entropy"))
 def experiment_search(scaled, trial, depth, leaf, part, how):
@@ -196,7 +197,9 @@ def experiment_search(scaled, trial, depth, leaf, part, how):
 AGAIN = """
 import pytest
 from sklearn.tree import DecisionTreeClassifier
+from harness import experiment
 
+@experiment(repeats=2)
 @pytest.mark.parametrize(("depth", "leaf", "part", "how"), {points!r})
 def experiment_search(scaled, trial, depth, leaf, part, how):
     trial.fit(
@@ -223,6 +226,8 @@ def test_a_search_chooses_there_and_gives_what_the_same_values_give_here(project
     project.run("--threads=1")
     here = list(trials(project).values())
     assert [r["scores"] for r in here] == [there[f"trial:{n:02}"]["scores"] for n in range(2)]
+    assert [r["repeats"] for r in here] == [there[f"trial:{n:02}"]["repeats"] for n in range(2)]
+    assert {len(r["repeats"]) for r in here} == {2}
 
 
 def test_trouble_on_the_way_is_overcome_and_a_lost_job_is_one_error(project, aws):

@@ -258,6 +258,16 @@ def test_the_greatest_is_sought_as_the_least_is():
     assert greatest == least
 
 
+def test_of_repeats_the_mean_guides():
+    made, points = sampler(MIXED), []
+    for index in range(30):
+        points.append(made.ask(index))
+        rows = [{"cost": cost(points[-1])}] * 2
+        made.tell(index, points[-1], record(index, 100 - index, repeats=rows))
+
+    assert points == asked(sampler(MIXED), 30)
+
+
 @pytest.mark.parametrize("outcome", ["failed", "raised", "skipped", "error"])
 def test_a_trial_that_did_not_finish_teaches_nothing(outcome):
     def run(outcome, sign):

@@ -21,8 +21,10 @@ from sklearn import metrics as sk
 from harness.declarations import MetricDeclaration
 from harness.errors import ScoreError
 from harness.models.model import Predictions
+from harness.scoring.evidence import Evidence
 from harness.scoring.metrics import table
 from harness.scoring.scores import MetricWarning, Score, Scores
+from harness.scoring.subject import Subject
 
 N = 120
 FLOATS = st.floats(allow_nan=False)
@@ -39,7 +41,7 @@ def frame(n: int = N) -> pd.DataFrame:
 def scores(task: str = "binary", *, metrics: Any = (), give: str = "probability", **options: Any) -> Scores:
     """Return scores of random predictions of the task; `give` what the model has."""
     rng = np.random.default_rng(0)
-    classes = CLASSES[task]
+    classes = options.pop("classes", CLASSES[task])
     if classes is None:
         y, said = rng.normal(size=N), Predictions(rng.normal(size=N))
     else:
@@ -51,16 +53,15 @@ def scores(task: str = "binary", *, metrics: Any = (), give: str = "probability"
             probability=p if give == "probability" else None,
             ranking=None if give == "labels" else ranking,
         )
-    given = {
-        "y": y,
-        "predictions": said,
-        "weight": None,
-        "rows": frame,
-        "dataset": "income",
-        "classes": classes,
-    }
-    given |= {"split": "validation", "task": task, "metrics": table(metrics)} | options
-    return Scores(**given)
+    given = {"y": y, "predictions": said, "weight": None, "rows": frame, "groups": None}
+    given |= {name: options.pop(name) for name in list(options) if name in given}
+    about = {"split": "validation", "dataset": "income", "model": "", "title": ""}
+    about |= {name: options.pop(name) for name in list(options) if name in about}
+    subject = Subject(task=task, classes=tuple(classes or ()), size=len(given["y"]), **about)
+    given["y"] = np.asarray(given["y"])
+    if given["weight"] is not None:
+        given["weight"] = np.asarray(given["weight"], dtype=np.float64)
+    return Scores(subject, Evidence(**given, n_classes=len(subject.classes)), table(metrics), **options)
 
 
 def metric(function: Callable[..., Any], name: str = "cost") -> MetricDeclaration:

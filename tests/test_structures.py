@@ -649,6 +649,17 @@ def test_the_structures_used_last_are_kept():
     assert len(structures) == 2
 
 
+def test_more_are_kept_where_trials_are_repeated():
+    structures = Structures(1)
+
+    structures.widen(2)
+    structures.widen(1)
+    for key in "abc":
+        structures.keep(key, key)
+
+    assert [structures.find(key) for key in "abc"] == [None, "b", "c"]
+
+
 def test_a_structure_can_be_let_go():
     structures = Structures()
     structures.keep("a", 1)

@@ -320,6 +320,51 @@ def test_a_logged_objective_is_the_metric_that_it_is_in_mlflow_for_every_trial(s
     )
 
 
+def test_repeats_are_grouped_under_their_trial_and_their_mean_decides(store, project, database):
+    scores = {"validation": {"accuracy": 0.5, "roc_auc": 0.75}}
+    rows = [{"accuracy": 0.5, "roc_auc": 0.75}, {"accuracy": 1.0, "roc_auc": 0.25}, {"roc_auc": 0.5}]
+    test = BestRecord(experiment="experiment_a", node_id=f"{NODE}[C:1]", test={"roc_auc": 0.7})
+    folder = record(begin(store, project), trial(1, scores=scores, repeats=rows), trial(2, folds=True), test)
+    above, below, other = plan(folder.run, folder.records()).entries
+    assert list(above.metrics.items()) == [
+        ("validation_roc_auc_mean", 0.5),
+        ("validation_roc_auc_std", 0.25),
+        ("validation_roc_auc", 0.75),
+        ("test_roc_auc", 0.7),
+        ("validation_accuracy", 0.5),
+    ]
+    assert list(below.metrics)[:2] == ["validation_roc_auc_mean", "validation_roc_auc_std"]
+    assert not {name for name in below.metrics if name.startswith("validation_accuracy_")}  # one has none
+    assert below.curves == {"repeat_validation_roc_auc": [(0, 0.75), (1, 0.25), (2, 0.5)]}
+    for entry in (above, below):
+        assert (entry.tags["objective"], entry.tags["harness.repeats"]) == ("validation_roc_auc_mean", "3")
+    assert not {"harness.repeats", "harness.folds"} & other.tags.keys()
+    assert above.tags["mlflow.note.content"].endswith(
+        "roc_auc 0.5 ± 0.25 over 3 repeats on validation, 0.7 on test"
+    )
+
+    deliver(store, root=store.root.parent, uri=database)
+    client = MlflowClient(database)
+    experiment = client.get_experiment_by_name(project).experiment_id
+    (run,) = client.search_runs([experiment], "metrics.validation_roc_auc_mean = 0.5 AND tags.best = 'true'")
+    history = client.get_metric_history(run.info.run_id, "repeat_validation_roc_auc")
+    assert [(point.step, point.value) for point in history] == [(0, 0.75), (1, 0.25), (2, 0.5)]
+
+
+def test_folds_of_a_logged_objective_never_hide_what_was_logged(store, project):
+    logged = {"cost": 4.0, "cost_mean": 9.0}
+    only = trial(
+        1, objective="cost", greater_is_better=False, logged=logged, scores={}, folds=True,
+        repeats=[{"cost": 1.0}, {"cost": 3.0}],
+    )  # fmt: skip
+    above, below = entries(store, project, only, BEST)
+    assert below.tags["objective"] == "cost_mean.2"
+    assert below.tags["harness.folds"] == "2"
+    assert (below.metrics["cost_mean.2"], below.metrics["cost_mean"], below.metrics["cost"]) == (2, 9, 4)
+    assert below.curves == {"fold_cost": [(0, 1.0), (1, 3.0)]}
+    assert list(above.metrics.items())[:2] == [("cost_mean.2", 2.0), ("cost_std", 2**0.5)]
+
+
 def test_an_objective_that_bears_the_name_of_a_baseline_stays_what_was_logged(store, project):
     only = trial(1, objective="baseline_roc_auc", logged={"baseline_roc_auc": 0.25})
     above, below = entries(store, project, only, BEST)
@@ -371,11 +416,11 @@ def test_the_description_tells_the_best_what_the_gates_read_and_why_one_failed(s
         "best of 2 trials (1 failed, 1 passed): depth=4, kind=a\\*b\\* \\`c\\`; "
         "roc_auc 0.81 on validation, 0.9331 on test, baseline 0.5",
         "",
-        "| gate | outcome | what it read |",
+        "| gate | outcome | what it compared or read |",
         "|---|---|---|",
-        "| gate_accuracy | failed | experiment_a.best.test.accuracy 0.8 |",
+        "| gate_accuracy | failed | experiment_a.best.test.accuracy 0.8000 |",
         "| gate_b\\[&lt;1>\\] | passed | "
-        'a.best.test.where(sex="x\\|y").recall 0.3333, a.best.validation.rmse 12345.7 |',
+        'a.best.test.where(sex="x\\|y").recall 0.3333; a.best.validation.rmse 12,345.68 |',
         "",
         "gate_accuracy:",
         "",

@@ -1,99 +1,151 @@
-"""The simulation of verdicts: its truths, its targets and its tables. Not the simulation itself."""
+"""What a comparison proves: of its own claim, of its opposite, of many together."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
-import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-PATH = Path(__file__).parent.parent / "benchmarks" / "verdicts.py"
-SPEC = importlib.util.spec_from_file_location("simulated_verdicts", PATH)
-verdicts = importlib.util.module_from_spec(SPEC)
-sys.modules[SPEC.name] = verdicts  # its dataclass looks for its module there
-SPEC.loader.exec_module(verdicts)
+from harness.results import ComparisonRecord
+from harness.scoring.estimates import Known, Unknown
+from harness.scoring.score import Claim
+from harness.uncertainty.interval import Interval
+from harness.verdicts import adjusted, asserted, basis_text, claim_text, judge, missing_text
 
-from harness.scoring.standard import METRICS  # noqa: E402
+ENDS = st.floats(-1, 1, allow_nan=False)
 
 
-def cell(**changes):
-    values = {"table": "covering", "row": "BCa: r2", "p": 0.5, "n": 500, "value": 0.95, "error": 0.01}
-    return verdicts.Cell(**{**values, **changes})
+def claim(value: float, sign: str, threshold: float, lower: float, upper: float, **told) -> Claim:
+    held = {
+        ">=": value >= threshold,
+        ">": value > threshold,
+        "<=": value <= threshold,
+        "<": value < threshold,
+    }
+    estimate = Known(value, Interval(lower=lower, upper=upper, n=500, method="Wilson"))
+    known = {"estimate": estimate, "label": "x.best.test.accuracy", "held": held[sign]}
+    return Claim(**{**known, "value": value, "sign": sign, "threshold": threshold, **told})
+
+
+def record(*given_) -> ComparisonRecord:
+    [found] = judge([claim(*given_)], 0.95)
+    return found
 
 
 @pytest.mark.parametrize(
-    ("name", "sample"),
+    ("sign", "threshold", "held", "verdict"),
     [
-        ("accuracy", "one_right"),
-        ("f1", "one_right"),
-        ("roc_auc", "one_ranked"),
-        ("average_precision", "one_ranked"),
-        ("log_loss", "one_ranked"),
-        ("r2", "regression"),
-        ("median_absolute_error", "regression"),
-        ("accuracy", "clustered"),
+        (">=", 0.80, True, "PROVEN"),
+        (">=", 0.86, True, "NOT PROVEN"),
+        (">=", 0.88, False, "NOT PROVEN"),
+        (">=", 0.95, False, "REFUTED"),
+        ("<", 0.95, True, "PROVEN"),
+        ("<", 0.88, True, "NOT PROVEN"),
+        ("<", 0.80, False, "REFUTED"),
     ],
 )
-def test_what_is_called_true_is_what_many_rows_show(name, sample):
-    e = getattr(verdicts, sample)(np.random.default_rng(0), 60_001, 0.8)
+def test_the_interval_decides_what_is_proven(sign, threshold, held, verdict):
+    found = record(0.87, sign, threshold, 0.85, 0.90)
 
-    assert METRICS[name].function(e) == pytest.approx(verdicts.truth(name, 0.8, 60_001), abs=0.012)
-
-
-@pytest.mark.parametrize("sample", ["two_right", "two_ranked"])
-def test_two_models_are_equally_good_and_alike(sample):
-    a, b = getattr(verdicts, sample)(np.random.default_rng(0), 20_000, 0.8)
-    metric = METRICS["accuracy" if sample == "two_right" else "roc_auc"]
-
-    assert metric.function(a) == pytest.approx(metric.function(b), abs=0.01)
-    assert np.mean(a.predictions.labels == b.predictions.labels) > 0.75
+    assert (found.held, found.verdict) == (held, verdict)
+    assert (found.lower, found.upper, found.n, found.method, found.confidence) == (
+        0.85,
+        0.90,
+        500,
+        "Wilson",
+        0.95,
+    )
 
 
-def test_a_gate_at_the_true_accuracy_passes_as_computed_by_hand():
-    found = verdicts.passing("accuracy", 0.86, 57, 1)
+@given(ENDS, st.floats(0, 1), st.floats(0, 1), ENDS, st.sampled_from([">=", ">", "<=", "<"]))
+def test_a_claim_and_its_opposite_mirror_each_other(value, down, up, threshold, sign):
+    opposite = {">=": "<", ">": "<=", "<=": ">", "<": ">="}[sign]
+    one = record(value, sign, threshold, value - down, value + up)
+    other = record(value, opposite, threshold, value - down, value + up)
 
-    assert found.error == 0
-    assert found.naive == pytest.approx(0.445, abs=0.001)
-    assert 0.005 < found.value < 0.025
-
-
-@pytest.mark.parametrize("row", ["roc_auc difference", "f1", "roc_auc"])
-def test_sampled_cells_have_an_error(row):
-    found = verdicts.solve(("passing", row, 0.86, 57, 20))
-
-    assert 0 < found.error < 0.2
-    assert found.value <= found.naive
+    assert one.held != other.held
+    mirrored = {"PROVEN": "REFUTED", "REFUTED": "PROVEN", "NOT PROVEN": "NOT PROVEN"}
+    assert other.verdict == mirrored[one.verdict]
+    assert asserted([one]) == asserted([other]) == (one if one.held else other,)
+    if down > 0 and up > 0 and value != threshold:
+        assert one.verdict != ("REFUTED" if one.held else "PROVEN")
 
 
-def test_a_target_is_missed_beyond_what_chance_explains():
-    assert not verdicts.missed(cell(value=0.91))
-    assert verdicts.missed(cell(value=0.89))
-    assert verdicts.missed(cell(value=0.98, error=0.0))
-    assert not verdicts.missed(cell(table="passing", value=0.03))
-    assert verdicts.missed(cell(table="passing", value=0.06))
-    assert not verdicts.missed(cell(table="correcting", value=0.02, naive=0.009, error=0.001))
-    assert verdicts.missed(cell(table="correcting", value=-0.02, naive=0.02, error=0.001))
+def test_a_comparison_that_a_gate_negates_stands_for_its_opposite():
+    [found] = asserted([record(0.87, "<", 0.8, 0.85, 0.9)])  # as in `assert not score < 0.8`
+
+    assert (found.sign, found.held, found.verdict) == (">=", True, "PROVEN")
 
 
-def test_exceptions_are_named_and_the_rest_is_not_excused(capsys):
-    cells = [cell(row="Wilson: accuracy", p=0.95, n=57, value=0.977, error=0.0), cell(value=0.5)]
+def test_of_many_comparisons_to_one_side_the_strictest_counts():
+    made = [claim(0.87, ">=", t / 100, 0.85, 0.9) for t in (70, 86, 80, 88, 95)]
 
-    left = verdicts.print_exceptions(cells)
+    found = judge([*made, claim(0.87, ">", 0.86, 0.85, 0.9), claim(0.87, "<", 0.99, 0.85, 0.9)], 0.95)
 
-    assert left == cells[1:]
-    assert "* 1 named exceptions:\n    Wilson: a count of so few likely errors" in capsys.readouterr().out
+    assert [(one.sign, one.threshold, one.held) for one in found] == [
+        (">", 0.86, True),
+        (">=", 0.88, False),
+        ("<", 0.99, True),
+    ]
 
 
-def test_tables_fit_a_terminal_and_hold_every_cell(capsys):
-    planned = verdicts.tasks(1.0)
-    cells = [cell(table=t, row=r, p=p, n=n, value=0.999, error=0.099, naive=0.5) for t, r, p, n, _ in planned]
-    tables = {t: [c for c in cells if c.table == t] for t in ("passing", "covering", "correcting")}
+def test_what_nothing_is_known_of_is_not_proven_and_says_why():
+    [found] = judge([claim(0.1, ">", 0.0, 0, 1, estimate=Unknown("the rows differ"))], 0.95)
 
-    for name, table in tables.items():
-        getattr(verdicts, f"print_{name}")(table)
-    lines = capsys.readouterr().out.splitlines()
+    assert (found.verdict, found.lower, found.note) == ("NOT PROVEN", None, "the rows differ")
+    assert claim_text(found) == "0.1000 > 0 NOT PROVEN"
+    assert (missing_text(found), basis_text(found)) == ("the rows differ", "")
 
-    assert max(map(len, lines)) <= 80
-    assert sum(line.count("±") for line in lines) == len(cells)
+
+def test_the_words_of_a_verdict():
+    proven, open_ = record(0.8743, ">=", 0.86, 0.8647, 0.8833), record(0.865, ">=", 0.86, 0.85, 0.88)
+
+    assert claim_text(proven) == "0.8743 [0.8647, 0.8833] >= 0.86 PROVEN"
+    assert basis_text(proven) == "n 500, Wilson"
+    assert missing_text(proven) == ""
+    assert open_.rows == 4500  # the end is three times as far off as the threshold
+    assert missing_text(open_) == "about 4,500 rows would settle it, if the score stays as it is"
+    never = record(0.86, ">=", 0.86, 0.85, 0.88)
+    assert missing_text(never) == "no number of rows would settle it, if the score stays as it is"
+
+
+class Level:
+    """An estimate that is proven at a share of the risk, or not."""
+
+    certain = False
+
+    def __init__(self, needed: float) -> None:
+        self.needed = needed
+
+    def proof(self, threshold, share=1.0):
+        return "above" if share >= self.needed else None
+
+
+def leveled(*needed: float) -> list[Claim]:
+    return [
+        Claim(estimate=Level(p), label=f"{i}", value=1.0, sign=">", threshold=0.0, held=True)
+        for i, p in enumerate(needed)
+    ]
+
+
+def holm(p_values: list[float]) -> list[bool]:
+    """Holm's step-down procedure as he wrote it, for risks in shares of the whole."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    proven = [False] * len(p_values)
+    for rank, i in enumerate(order):
+        if p_values[i] > 1 / (len(p_values) - rank):
+            break
+        proven[i] = True
+    return proven
+
+
+@given(st.lists(st.floats(0.001, 1.5), max_size=8))
+def test_claims_together_are_those_of_holms_procedure(needed):
+    claims = leveled(*needed)
+
+    assert [one in adjusted(claims) for one in claims] == holm(needed)
+
+
+def test_of_two_claims_at_half_the_risk_one_alone_may_take_the_whole():
+    assert len(adjusted(leveled(0.5, 0.9))) == 2
+    assert len(adjusted(leveled(0.6, 0.9))) == 0

@@ -15,6 +15,7 @@ from harness.errors import DeclarationError
 __tracebackhide__ = True
 
 TASKS = ("binary", "multiclass", "regression")
+LEAKS = ("warn", "error", "off")
 
 _EXAMPLE = "write the shares of train, validation and test rows, such as split=(0.7, 0.2, 0.1)"
 
@@ -73,6 +74,10 @@ def check(declaration: DatasetDeclaration) -> None:
         raise DeclarationError(
             f"{who}task={d.task!r}",
             f"{close(d.task, TASKS)}write task='binary', 'multiclass' or 'regression'",
+        )
+    if d.leaks not in LEAKS:
+        raise DeclarationError(
+            f"{who}leaks={d.leaks!r}", f"{close(d.leaks, LEAKS)}write leaks='warn', 'error' or 'off'"
         )
     _check_names(d, who)
     _check_manner(d, who)

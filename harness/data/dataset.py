@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.data.resplit import Repeat
 from harness.data.seal import Seal
 from harness.errors import FeaturesError, LeakageError
 
@@ -59,12 +60,22 @@ class Dataset:
         seal: Seal,
         load: Callable[[str], Split],
         rows: Callable[[str], pd.DataFrame],
+        group: str | None = None,
+        in_order: bool = False,
+        content: str = "",
+        resplit: Callable[[Repeat], Dataset] | None = None,
     ) -> None:
         self.name = name
         self.task = task
         """"binary", "multiclass" or "regression"."""
         self.digest = digest
         """Of the rows, how they are split and seen, and of the features applied: 32 hex digits."""
+        self.group = group
+        """Column whose equal values never stand in two splits; None if there is none."""
+        self.in_order = in_order
+        """Whether the rows of each split stand in the order of time."""
+        self.content = content
+        """Digest of the loaded rows alone, which data sets that split or see them in other ways share."""
         self.steps: tuple[Any, ...] = ()
         """The fitted transformers applied so far, in order."""
         self._classes = None if classes is None else tuple(classes)
@@ -73,6 +84,7 @@ class Dataset:
         self._seal = seal
         self._load = load
         self._rows = rows
+        self._resplit = resplit
         self._splits: dict[str, Split] = {}
         self._features: tuple[str, ...] = ()
         self._raw: Dataset | None = None
@@ -128,6 +140,18 @@ class Dataset:
         """
         return self._seen_by(features)
 
+    def resplit(self, repeat: Repeat) -> Dataset:
+        """Return the raw data set with its training and validation rows divided once more.
+
+        Its test rows stay sealed, in gates too. Raises DataError where the rows cannot be divided so.
+        """
+        assert self._resplit is not None
+        return self._resplit(repeat)
+
+    def release(self) -> None:
+        """Let go of rows that were read; they are read again when they are asked for."""
+        self._splits.clear()
+
     def derive(
         self,
         *,
@@ -173,6 +197,9 @@ class Dataset:
             seal=self._seal,
             load=load,
             rows=self.rows,
+            group=self.group,
+            in_order=self.in_order,
+            content=self.content,
         )
         after.steps = (*self.steps, step)
         after._features = (*self._features, name)

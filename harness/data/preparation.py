@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from harness.data.dataset import Dataset, Seal, Split
 from harness.data.labels import quote
 from harness.data.loaded import examine, feature_columns, needs_frame, weights
 from harness.data.partition import Partition, divide, shares
+from harness.data.repeated import repeated
+from harness.data.resplit import manner
 from harness.data.table import Rows
 from harness.data.target import Target, read_target
 from harness.declarations import DatasetDeclaration
@@ -26,7 +28,7 @@ from harness.store import Store
 
 __tracebackhide__ = True
 
-_LAYOUT = 2
+_LAYOUT = 3
 """Of the files in the store; another number makes every entry anew."""
 
 
@@ -51,6 +53,10 @@ class Prepared(JsonRecord):
     """Of the loaded rows, how they are split and what models see of them; names the folders."""
     content: str
     """Of the loaded rows alone, as `digest_frame` gives it."""
+    manner: Mapping[str, Any] = field(default_factory=dict)
+    """How the rows are divided, see `resplit.manner`."""
+    test_rows: str = ""
+    """Digest of the test rows alone, as loaded: the same whatever the data set is called or drops."""
 
 
 def digest_frame(frame: Any, name: str = "") -> str:
@@ -92,11 +98,18 @@ def prepare(
         rows={split: len(positions) for split, positions in partition.items()},
         digest=digest,
         content=content,
+        manner=manner(declaration, target.task),
+        test_rows=_rows_digest(frame.iloc[np.sort(partition.test)]),
     )
     columns = frame.drop(columns=declaration.target)
     record = prepared.to_json()
     splits.write(store, digest, record, columns=columns, target=target.values, partition=partition)
     return prepared
+
+
+def _rows_digest(rows: pd.DataFrame) -> str:
+    """Return the digest of some rows; levels that a category has in other rows do not count."""
+    return table.digest(rows.astype(dict.fromkeys(rows.select_dtypes("category"), object)))
 
 
 def _digest(content: str, declaration: DatasetDeclaration) -> str:
@@ -156,13 +169,17 @@ def open_dataset(prepared: Prepared, store: Store, seal: Seal) -> Dataset:
     `.train` and the others raise StoreError for a file that is missing or damaged.
     """
     opened: dict[str, Rows] = {}
+    conformed: dict[str, Rows] = {}
 
-    def rows(split: str) -> Rows:
+    def stored(split: str) -> Rows:
         if split not in opened:
             opened[split] = splits.read(store, prepared.digest, split, prepared.rows[split], prepared.name)
-            if split == "test":
-                opened[split] = splits.conform(opened[split], rows("train").frame)
         return opened[split]
+
+    def rows(split: str) -> Rows:
+        if split not in conformed:
+            conformed[split] = splits.conform(stored(split), stored("train").frame)
+        return conformed[split]
 
     def load(split: str) -> Split:
         positions, values, frame = rows(split)
@@ -180,4 +197,8 @@ def open_dataset(prepared: Prepared, store: Store, seal: Seal) -> Dataset:
         seal=seal,
         load=load,
         rows=lambda split: rows(split).frame,
+        group=prepared.manner.get("group"),
+        in_order=bool(prepared.manner.get("time")),
+        content=prepared.content,
+        resplit=lambda repeat: repeated(prepared, stored, repeat),
     )

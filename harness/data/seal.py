@@ -24,3 +24,19 @@ class Seal:
                 "write a gate_* function and ask for the experiment by its name, then use .best.test",
             )
         self.openings.add((dataset, self.opened_by))
+
+
+class Shut(Seal):
+    """The seal of a repeat: nobody sees test rows through it, no gate either."""
+
+    def __init__(self, repeat: str) -> None:
+        """Repeat: what the text calls it, such as "repeat 2" or "fold 2 of 5"."""
+        super().__init__()
+        self._repeat = repeat
+
+    def pass_through(self, dataset: str) -> None:
+        """Raise SealedError."""
+        raise SealedError(
+            f"{self._repeat} has no test rows of {dataset!r}: they stay the same, and sealed",
+            "judge the model of the declared split, in a gate by .best.test",
+        )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -36,8 +37,8 @@ def write(
     """Write an entry of the store: `sealed/DIGEST` with the test rows, then `data/DIGEST` with the others.
 
     record: JSON that `find` returns, with the data set's name. columns, target: all loaded rows.
-    Categories have the levels that the training rows have, in their order; a validation row's other
-    level becomes missing. Test rows keep their own levels until `conform`.
+    Categories have the levels that occur in the rows: in the training rows, in these and the validation
+    rows together, in the test rows; what the training rows have not becomes missing by `conform`.
     Nothing in one folder tells of a row in the other. Raises StoreError.
     """
     # every split gets the Arrow types of the whole, whatever nulls it happens to have
@@ -50,13 +51,17 @@ def write(
     places = dict(partition.items())
     try:
         for folder, splits in _FOLDERS.items():
-            levels = _levels(columns.iloc[places[splits[0]]])
+            known, seen = {}, np.empty(0, dtype=np.int64)
+            for split in splits:
+                seen = np.concatenate([seen, places[split]])
+                known[split] = levels(columns.select_dtypes("category").iloc[seen])
             with store.folder(folder, digest) as draft:
                 digests = {}
                 for split in splits:
                     at = places[split]
                     path = _file(draft, split)
-                    table.write(path, Rows(at, target[at], _with_levels(columns.iloc[at], levels)), kinds)
+                    frame = with_levels(columns.iloc[at], known[split])
+                    table.write(path, Rows(at, target[at], frame), kinds)
                     digests[split] = _file_digest(path)
                 meta = {
                     "partition": token,
@@ -115,12 +120,12 @@ def read(store: Store, digest: str, split: str, size: int, name: str) -> Rows:
 
 
 def conform(rows: Rows, train: pd.DataFrame) -> Rows:
-    """Return test rows with the category levels of the training rows; others become missing."""
+    """Return rows with the category levels of the training rows; others become missing."""
     levels = {str(name): train[name].cat.categories for name in train.select_dtypes("category")}
-    return rows._replace(frame=_with_levels(rows.frame, levels))
+    return rows._replace(frame=with_levels(rows.frame, levels))
 
 
-def _levels(frame: pd.DataFrame) -> dict[str, pd.Index]:
+def levels(frame: pd.DataFrame) -> dict[str, pd.Index]:
     """Return the levels that occur in each category column, in order."""
     categories = frame.select_dtypes("category")
     return {
@@ -128,10 +133,12 @@ def _levels(frame: pd.DataFrame) -> dict[str, pd.Index]:
     }
 
 
-def _with_levels(frame: pd.DataFrame, levels: Mapping[str, pd.Index]) -> pd.DataFrame:
+def with_levels(frame: pd.DataFrame, levels: Mapping[str, pd.Index]) -> pd.DataFrame:
+    """Return rows whose category columns have these levels; others become missing."""
     frame = frame.copy(deep=False)
     for name, known in levels.items():
-        frame[name] = frame[name].cat.set_categories(known)
+        if not frame[name].cat.categories.equals(known):
+            frame[name] = frame[name].cat.set_categories(known)
     return frame
 
 

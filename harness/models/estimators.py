@@ -15,6 +15,8 @@ from harness.models.boosters import Watch, curves_of, stops_early, validation, w
 from harness.models.memory import peak
 from harness.models.predictions import OutputError, Predictions, library, safely_named
 from harness.models.predictions import outputs as raw_outputs
+from harness.models.stages import Follower, Stages
+from harness.models.stages import stages as stages_of
 from harness.models.structures import Structures
 from harness.models.threads import Threads, bound
 from harness.scikit import utils
@@ -38,6 +40,10 @@ class Fit:
     watched: str | None = None
     """Name of the curve that the watch was told; None if there was no watch, or no round with a value."""
     watched_greater_is_better: bool = False
+    stopped_early: bool = False
+    """Whether the validation rows chose the number of boosting rounds."""
+    stages: Stages | None = None
+    """What it would have said of those rows after other rounds; None if not asked for or not known."""
 
 
 @dataclass(slots=True)
@@ -61,6 +67,7 @@ def fit(
     curves: bool = False,
     structures: Structures | None = None,
     watch: Watch | None = None,
+    stages: bool = False,
 ) -> Fit:
     """Fit the user's very object on the training rows.
 
@@ -72,6 +79,7 @@ def fit(
         same, bit for bit. None: every fit builds its own.
     watch: called after every round of a booster; what it raises ends the fit and goes through. Other
         estimators ignore it.
+    stages: whether to keep, if it stops early, what it would have predicted after other rounds.
 
     Raises EstimatorError for something that is no estimator, is of the wrong kind for the task, or cannot
     take what the data set demands. What the estimator itself raises goes through.
@@ -79,10 +87,14 @@ def fit(
     check(estimator, dataset)
     train = dataset.train
     seen = _Seen(watch) if watch is not None and watchable(estimator) else None
-    evaluates = stops_early(estimator) or (library(estimator) is not None and (curves or seen is not None))
+    stopping = stops_early(estimator)
+    evaluates = stopping or (library(estimator) is not None and (curves or seen is not None))
     arguments = _weights(estimator, dataset.name, train)
+    follower = Follower.of(estimator) if stages and stopping else None
     if evaluates:
         arguments |= validation(estimator, dataset.validation)
+    if follower is not None:
+        arguments |= follower.arguments
     X = safely_named(estimator, train.X)
     with (
         bound(threads, estimator),
@@ -94,14 +106,35 @@ def fit(
         estimator.fit(X, train.y, **arguments, **callbacks)
         seconds = time.perf_counter() - started
     _needs(estimator, "predict")
+    noted = curves_of(estimator) if evaluates else {}
     return Fit(
         estimator,
         seconds,
         memory.size,
-        curves_of(estimator) if evaluates else {},
+        noted,
         seen.curve if seen else None,
         bool(seen and seen.greater_is_better),
+        stopping,
+        None if follower is None else _stages(estimator, dataset, threads, noted, follower),
     )
+
+
+def _stages(
+    estimator: Any,
+    dataset: Dataset,
+    threads: int | Threads,
+    curves: Mapping[str, list[float]],
+    follower: Follower,
+) -> Stages | None:
+    with bound(threads, estimator):
+        return stages_of(
+            estimator,
+            dataset.validation.X,
+            task=dataset.task,
+            n_classes=None if dataset.classes is None else len(dataset.classes),
+            curves=curves,
+            follower=follower,
+        )
 
 
 def _shared(

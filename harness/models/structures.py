@@ -9,6 +9,10 @@ from typing import Any
 __tracebackhide__ = True
 
 
+SIZE = 4
+"""Structures that are kept where trials are not repeated."""
+
+
 class Structures:
     """Binned rows that the fits of one process share: XGBoost's quantile matrices, LightGBM's data sets.
 
@@ -17,12 +21,16 @@ class Structures:
     much for the validation rows if they were watched.
     """
 
-    def __init__(self, size: int = 4) -> None:
+    def __init__(self, size: int = SIZE) -> None:
         self._size = size
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._kept)
+
+    def widen(self, size: int) -> None:
+        """Keep at least so many: fewer than a trial has repeats would be gone before the next one asks."""
+        self._size = max(self._size, size)
 
     def find(self, key: Hashable) -> Any:
         """Return the structure kept under a key, or None."""

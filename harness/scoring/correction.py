@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,12 +38,32 @@ class Corrected:
     resamples: int
 
 
-def corrected(metric: Metric, trials: Sequence[Evidence], *, seed: int) -> Corrected:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A trial whose number of boosting rounds was chosen on the same rows, by early stopping.
+
+    kept: as it was chosen; stage: gives it as it would have been after other rounds, by 0..stages-1.
+    chooser: the metric that early stopping went by.
+    """
+
+    kept: Evidence
+    stages: int
+    stage: Callable[[int], Evidence]
+    chooser: Metric
+
+
+def corrected(metric: Metric, trials: Sequence[Evidence | Candidate], *, seed: int) -> Corrected:
     """Return the best of several scores on the same rows, corrected for having been chosen on them.
 
     The best trial of each bootstrap sample of the rows is scored on the rows left out (Tsamardinos,
     Greasidou & Borboudakis 2018, Machine Learning 107:1895: BBC); the mean is what choosing so is worth.
-    It is a little cautious where trials differ, for a sample has but 63 % of the rows to tell them apart.
+    It is a little cautious where trials differ much, for a sample has but 63 % of the rows to tell them
+    apart; and never better than the raw score: the mean is noisy, and a correction that flatters is none.
+
+    A trial that stopped early chooses its round anew in each sample, by its own metric, before it competes:
+    the choices are nested as they were. Its kept predictions take no part, for the rows left out had a say in
+    them, too.
+
     Ties go to the first trial. Weights go along with rows, rows of a group are drawn together.
 
     trials: at least one, all of the same rows in the same order. Of a single one nothing was chosen.
@@ -51,24 +71,28 @@ def corrected(metric: Metric, trials: Sequence[Evidence], *, seed: int) -> Corre
     Raise `ScoreError` if the rows left out have no such score.
     """
     sign = 1.0 if metric.greater_is_better else -1.0
-    scores = sign * np.array([float(metric.function(trial)) for trial in trials])
+    kept = [trial.kept if isinstance(trial, Candidate) else trial for trial in trials]
+    scores = sign * np.array([float(metric.function(one)) for one in kept])
     best = int(scores.argmax())
     raw = float(sign * scores[best])
-    if len(trials) < 2:
+    if len(trials) < 2 and isinstance(trials[0], Evidence):
         return Corrected(value=raw, raw=raw, trials=len(trials), resamples=0)
-    units = trials[0].units
-    statistics = [statistic(metric, trial) for trial in trials]
+    units = kept[0].units
     with bound(1):  # threads of BLAS only wait for each other here
+        statistics = [statistic(metric, one) for one in kept]
         rivals = _rivals(statistics, scores, units) if not metric.place else list(range(len(trials)))
-        counts = drawn(units.sizes, _resamples(metric, trials[0], len(rivals)), seed)
-        found = _left_out([statistics[k] for k in rivals], sign, units, counts)
+        some = [trials[k] for k in rivals]
+        scored = sum(one.stages if isinstance(one, Candidate) else 1 for one in some)
+        counts = drawn(units.sizes, _resamples(metric, kept[0], scored), seed)
+        found = _left_out(metric, some, units, counts)
     if not len(found):
         raise ScoreError(
             f"the {metric.name} of the best of {len(trials):,} trials cannot be corrected: "
             "no resample leaves out rows that have such a score",
             "take more validation rows",
         )
-    return Corrected(value=float(found.mean()), raw=raw, trials=len(trials), resamples=len(found))
+    value = sign * min(sign * float(found.mean()), sign * raw)
+    return Corrected(value=value, raw=raw, trials=len(trials), resamples=len(found))
 
 
 def _rivals(statistics: Sequence[Statistic], scores: NDArray[np.float64], units: Units) -> list[int]:
@@ -84,20 +108,50 @@ def _rivals(statistics: Sequence[Statistic], scores: NDArray[np.float64], units:
     return rivals
 
 
-def _resamples(metric: Metric, trial: Evidence, trials: int) -> int:
+def _resamples(metric: Metric, trial: Evidence, scored: int) -> int:
     sorting = max(trial.n_classes - 1, 1) if metric.needs == "ranking" or metric.place else 0.25
-    return int(min(max(_BUDGET / (len(trial) * trials * sorting), LEAST), MOST))
+    return int(min(max(_BUDGET / (len(trial) * scored * sorting), LEAST), MOST))
 
 
 def _left_out(
-    statistics: Sequence[Statistic], sign: float, units: Units, counts: NDArray[np.uint8]
+    metric: Metric, trials: Sequence[Evidence | Candidate], units: Units, counts: NDArray[np.uint8]
 ) -> NDArray[np.float64]:
     """Return the scores that the winner of each resample has on the rows left out of it, where it has one."""
-    inside = np.column_stack([sign * one.values(units, counts) for one in statistics])
+    sign = 1.0 if metric.greater_is_better else -1.0
+    stages = [_stages(trial, units, counts) for trial in trials]
+    inside = np.column_stack(
+        [sign * _values(metric, *pair, units, counts) for pair in zip(trials, stages, strict=True)]
+    )
     winner = np.where(np.isfinite(inside), inside, -np.inf).argmax(axis=1)
     outside = (counts == 0).astype(np.uint8)
     found = [
-        one.values(units, outside[winner == k]) for k, one in enumerate(statistics) if (winner == k).any()
+        _values(metric, trials[k], stages[k][winner == k], units, outside[winner == k])
+        for k in np.unique(winner)
     ]
     scores = np.concatenate(found)
-    return scores[np.isfinite(scores)]
+    return np.asarray(scores[np.isfinite(scores)])
+
+
+def _stages(trial: Evidence | Candidate, units: Units, counts: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Return (B,) the stage that each resample chooses; the first of equals, as early stopping does."""
+    if isinstance(trial, Evidence):
+        return np.zeros(len(counts), dtype=np.intp)
+    sign = 1.0 if trial.chooser.greater_is_better else -1.0
+    found = [statistic(trial.chooser, trial.stage(k)).values(units, counts) for k in range(trial.stages)]
+    values = sign * np.column_stack(found)
+    return np.asarray(np.where(np.isfinite(values), values, -np.inf).argmax(axis=1))
+
+
+def _values(
+    metric: Metric,
+    trial: Evidence | Candidate,
+    stages: NDArray[np.intp],
+    units: Units,
+    counts: NDArray[np.uint8],
+) -> NDArray[np.float64]:
+    """Return (B,) the score of a trial in each resample, after the stage that is named beside it."""
+    found = np.empty(len(counts))
+    for k in np.unique(stages):
+        evidence = trial if isinstance(trial, Evidence) else trial.stage(int(k))
+        found[stages == k] = statistic(metric, evidence).values(units, counts[stages == k])
+    return found

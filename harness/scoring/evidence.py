@@ -26,7 +26,8 @@ class Evidence:
     weight: (n,) float64, or None for equal weights.
     n_classes: K, 0 for regression.
     rows: gives the n raw rows; called only for a slice or for a `@metric` that takes `X`.
-    groups: (n,) codes of the column by which rows belong together, None if each stands for itself.
+    groups: (n,) codes of rows that belong together, None if each stands for itself.
+    grouping: what the groups are, as methods of intervals call it: "cluster", or "block" of a time.
     """
 
     y: NDArray[Any]
@@ -35,6 +36,7 @@ class Evidence:
     n_classes: int
     rows: Callable[[], DataFrame]
     groups: NDArray[np.int64] | None = None
+    grouping: str = "cluster"
 
     def __len__(self) -> int:
         return len(self.y)
@@ -57,6 +59,7 @@ class Evidence:
             n_classes=self.n_classes,
             rows=partial(_select, self.rows, positions),
             groups=None if self.groups is None else self.groups[positions],
+            grouping=self.grouping,
         )
 
     @cached_property

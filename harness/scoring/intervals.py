@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -23,6 +24,10 @@ __tracebackhide__ = True
 
 Side = Literal["above", "below"]
 
+LEAST = 50
+"""Rows, or groups, below which resampling proves nothing of losses that one row can make as large as it
+likes: of 26 rows with normal errors, every twelfth proof about an rmse is false."""
+
 
 def interval(metric: Metric, evidence: Evidence, confidence: float) -> Interval:
     """Return the interval of a score.
@@ -37,9 +42,15 @@ def interval(metric: Metric, evidence: Evidence, confidence: float) -> Interval:
     ranking = evidence.predictions.ranking
     if _is(metric, "roc_auc") and _plain(evidence) and ranking is not None:
         return auc_interval(evidence.y, ranking, evidence.n_classes, confidence)
-    return _bootstrapped(
-        metric, statistic(metric, evidence), float(metric.function(evidence)), evidence, confidence
-    )
+    try:
+        return _bootstrapped(
+            metric, statistic(metric, evidence), float(metric.function(evidence)), evidence, confidence
+        )
+    except bootstrap.AlikeError:
+        if not worst.bounded(metric):
+            raise
+        lower, upper = bounds(metric, evidence, confidence)
+        return Interval(lower=lower, upper=upper, n=len(evidence), method="Bayesian bootstrap")
 
 
 def bounds(metric: Metric, evidence: Evidence, confidence: float) -> tuple[float, float]:
@@ -54,6 +65,8 @@ def bounds(metric: Metric, evidence: Evidence, confidence: float) -> tuple[float
 
 def proof(metric: Metric, evidence: Evidence, threshold: float, confidence: float) -> Side | None:
     """Return on which side of `threshold` the true score lies, None if the rows do not tell."""
+    if _few(metric, evidence):
+        return None
     value = float(metric.function(evidence))
     if value > threshold and _bound(metric, evidence, confidence, "above") >= threshold:
         return "above"
@@ -73,16 +86,18 @@ def settling(metric: Metric, evidence: Evidence, threshold: float, confidence: f
         return proportions.settling(*counted, threshold, confidence)
     value = float(metric.function(evidence))
     end = _bound(metric, evidence, confidence, "above" if value > threshold else "below")
-    return by_square_root(len(evidence), abs(value - end), abs(value - threshold))
+    return _at_least(
+        metric, evidence, by_square_root(len(evidence), abs(value - end), abs(value - threshold))
+    )
 
 
 def difference(metric: Metric, a: Evidence, b: Evidence, confidence: float) -> Interval:
     """Return the interval of the score of a minus that of b, which are of the same rows in the same order.
 
     DeLong for roc_auc, else the paired bootstrap: both sides see the same resamples. Exchanging a and b
-    mirrors it exactly; equal predictions give [0, 0].
+    mirrors it exactly; predictions that are equal in what the metric looks at give [0, 0].
     """
-    if (mine := _said(a)) == (other := _said(b)):
+    if (mine := _said(metric, a)) == (other := _said(metric, b)):
         return Interval(lower=0.0, upper=0.0, n=len(a), method=_paired_method(metric, a))
     value_a, value_b = float(metric.function(a)), float(metric.function(b))
     if (value_a, mine) < (value_b, other):  # one order, so that no rounding depends on who is first
@@ -120,6 +135,10 @@ def difference_proof(
     That one is more accurate than the other is told by McNemar's exact test, and that it ranks better by the
     interval of the difference; all else by `difference_bounds`.
     """
+    if _few(metric, a):
+        return None
+    if alike(metric, a, b):
+        return None if threshold == 0 else "above" if threshold < 0 else "below"
     value = float(metric.function(a)) - float(metric.function(b))
     if value >= threshold and _exceeds(metric, a, b, threshold, confidence):
         return "above"
@@ -145,7 +164,7 @@ def difference_settling(
         end = difference(metric, a, b, confidence).lower
     else:
         end = _difference_bound(metric, a, b, confidence)
-    return by_square_root(len(a), value - end, value - threshold)
+    return _at_least(metric, a, by_square_root(len(a), value - end, value - threshold))
 
 
 def _exceeds(metric: Metric, a: Evidence, b: Evidence, threshold: float, confidence: float) -> bool:
@@ -186,6 +205,31 @@ def _difference_bound(metric: Metric, a: Evidence, b: Evidence, confidence: floa
     return difference(metric, a, b, confidence).lower
 
 
+def _few(metric: Metric, evidence: Evidence) -> bool:
+    return not worst.bounded(metric) and len(evidence.units) < LEAST
+
+
+def _at_least(metric: Metric, evidence: Evidence, rows: int | None) -> int | None:
+    """Return the number of rows, or that from which on resampling proves anything."""
+    if rows is None or not _few(metric, evidence):
+        return rows
+    return max(rows, math.ceil(LEAST * len(evidence) / len(evidence.units)))
+
+
+def _refuse_nothing(metric: Metric, evidence: Evidence) -> None:
+    """Raise `ScoreError` for precision, recall or f1 of two classes that no row has anything to do with."""
+    if metric.place or evidence.n_classes != 2 or metric.name not in ("precision", "recall", "f1"):
+        return
+    truly, said = evidence.y == 1, evidence.predictions.labels == 1
+    chosen = {"precision": said, "recall": truly, "f1": said | truly}[metric.name]
+    if not chosen.any():
+        what = {"precision": "predicted", "recall": "truly", "f1": "predicted or truly"}[metric.name]
+        raise ScoreError(
+            f"{metric.name} has no interval: none of {len(truly):,} rows is {what} positive",
+            "use balanced_accuracy or roc_auc here, or take more rows",
+        )
+
+
 def _is(metric: Metric, name: str) -> bool:
     return metric.name == name and not metric.place
 
@@ -199,6 +243,7 @@ def _counted(metric: Metric, evidence: Evidence) -> tuple[int, int] | None:
 
     Raise `ScoreError` if it is one of no rows.
     """
+    _refuse_nothing(metric, evidence)
     if not _plain(evidence) or metric.place:
         return None
     y, said = evidence.y, evidence.predictions.labels
@@ -206,12 +251,7 @@ def _counted(metric: Metric, evidence: Evidence) -> tuple[int, int] | None:
         return int((y == said).sum()), len(y)
     if evidence.n_classes != 2 or metric.name not in ("precision", "recall"):
         return None
-    chosen, what = (said == 1, "predicted") if metric.name == "precision" else (y == 1, "truly")
-    if not chosen.any():
-        raise ScoreError(
-            f"{metric.name} has no interval: none of {len(y):,} rows is {what} positive",
-            "use balanced_accuracy or roc_auc here, or take more rows",
-        )
+    chosen = said == 1 if metric.name == "precision" else y == 1
     return int((y == said)[chosen].sum()), int(chosen.sum())
 
 
@@ -233,22 +273,39 @@ def _bootstrapped(
     paired: bool = False,
 ) -> Interval:
     words = ["paired"] if paired else []
-    words += ["cluster"] if evidence.groups is not None else []
+    words += [evidence.grouping] if evidence.groups is not None else []
     words += ["BCa" if of.smooth else "percentile", "bootstrap"]
     try:
         with bound(1):  # threads of BLAS only wait for each other here
             return bootstrap.interval(of, estimate, evidence.units, confidence, method=" ".join(words))
     except ScoreError as error:
-        raise ScoreError(f"{metric.name} has no interval: {error.problem}", error.remedy) from error
+        raise type(error)(f"{metric.name} has no interval: {error.problem}", error.remedy) from error
 
 
 def _paired_method(metric: Metric, evidence: Evidence) -> str:
     if _is(metric, "roc_auc") and _plain(evidence):
         return "DeLong"
-    return "paired cluster BCa bootstrap" if evidence.groups is not None else "paired BCa bootstrap"
+    grouping = f"{evidence.grouping} " if evidence.groups is not None else ""
+    return f"paired {grouping}BCa bootstrap"
 
 
-def _said(evidence: Evidence) -> tuple[bytes, bytes, bytes]:
+def _said(metric: Metric, evidence: Evidence) -> tuple[bytes, ...]:
+    """Return the predictions that the metric looks at; a `@metric` may look at all of them."""
     said = evidence.predictions
-    parts = (said.labels, said.probability, said.ranking)
-    return tuple(b"" if part is None else np.ascontiguousarray(part).tobytes() for part in parts)  # type: ignore[return-value]
+    seen = ("labels", "probability", "ranking") if metric.place else (metric.needs,)
+    parts = (getattr(said, name) for name in seen)
+    return tuple(b"" if part is None else np.ascontiguousarray(part).tobytes() for part in parts)
+
+
+def alike(metric: Metric, a: Evidence, b: Evidence) -> bool:
+    """Return whether two models say the same, so that their difference is 0, whatever the rows."""
+    return _said(metric, a) == _said(metric, b)
+
+
+def rests_on(metric: Metric, evidence: Evidence) -> int:
+    """Return how many rows a score rests on: of recall those of the positive class, else all of them."""
+    try:
+        counted = _counted(metric, evidence)
+    except ScoreError:  # of no row of that kind
+        return 0
+    return len(evidence) if counted is None else counted[1]

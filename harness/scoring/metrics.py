@@ -22,7 +22,7 @@ __tracebackhide__ = True
 
 ARGUMENTS = ("y", "prediction", "probability", "X", "weight")
 """What a `@metric` may ask for by name."""
-RESERVED = frozenset({"of", "where", "values"})
+RESERVED = frozenset({"of", "only", "where", "values"})
 """Attributes of `Scores` that are no score."""
 
 

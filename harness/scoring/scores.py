@@ -2,99 +2,81 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import numbers
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
-from pandas import DataFrame
+import pandas as pd
+from numpy.typing import NDArray
 
 from harness.data.dataset import Dataset
 from harness.errors import ScoreError
 from harness.models.model import Predictions
 from harness.scoring import slices
+from harness.scoring.differences import Differences
+from harness.scoring.estimates import Rows, Single
 from harness.scoring.evidence import Evidence
+from harness.scoring.fitness import fault, lack
+from harness.scoring.intervals import rests_on
 from harness.scoring.metrics import Metric, advice
+from harness.scoring.score import Listener, Score
+from harness.scoring.subject import Subject
+from harness.scoring.subject import rows as counted
+
+__all__ = ["CONFIDENCE", "MetricWarning", "Score", "Scores"]
 
 __tracebackhide__ = True
 
-_CALIBRATE = "wrap it in CalibratedClassifierCV"
-_INPUTS = {
-    "probability": ("probabilities", _CALIBRATE),
-    "ranking": ("probabilities or a decision function", "use an estimator with predict_proba"),
-}
+CONFIDENCE = 0.95
+"""Of the intervals, unless the setting `confidence` says otherwise; two-sided."""
 
 
 class MetricWarning(UserWarning):
     """A `@metric` could not be recorded for some rows."""
 
 
-class Score(float):
-    """A measured quality: a float in every way, with the `name` of its metric and the number `n` of rows."""
-
-    __slots__ = ("n", "name")
-
-    name: str
-    n: int
-
-    def __new__(cls, value: float, name: str, n: int) -> Score:  # noqa: D102  # a magic method
-        self = super().__new__(cls, value)
-        self.name = name
-        self.n = n
-        return self
-
-    def __reduce__(self) -> tuple[type[Score], tuple[float, str, int]]:
-        return type(self), (float(self), self.name, self.n)
-
-
 class Scores:
     """The scores of a model on n rows of one split, as attributes by scikit-learn's names.
 
-    split, dataset: name the rows in messages.
-    task: "binary", "multiclass" or "regression"; classes: the K original labels, positive last, or None.
-    y: (n,) codes 0..K-1 or values; weight: (n,) or None; predictions: of the same n rows.
+    subject: names the rows and the model; evidence: what the n rows hold and what the model says of them.
     metrics: from `metrics.table`.
-    rows: gives the raw rows, (n, columns), in the order of `y`.
-    on_read: told the name and the value whenever a score is read as an attribute.
-    label: the conditions that made these rows a slice; model: the estimator's name, for messages.
+    rows: which rows of the loaded data they are.
+    confidence: of the intervals, two-sided.
+    on_read: told the name and the value whenever a score is read as an attribute; on_compare: told of
+        comparisons of scores with numbers.
+    caveat: why the scores flatter the model, if they do.
 
     A score that does not exist for this task, these predictions or these rows is a `ScoreError`.
+    `a - b` are the paired differences of two models' scores on the same rows.
     """
 
     def __init__(
         self,
-        *,
-        split: str,
-        dataset: str,
-        task: str,
-        classes: Sequence[Any] | None,
-        y: Any,
-        weight: Any,
-        predictions: Predictions,
+        subject: Subject,
+        evidence: Evidence,
         metrics: Mapping[str, Metric],
-        rows: Callable[[], DataFrame],
+        *,
+        rows: Rows | None = None,
+        confidence: float = CONFIDENCE,
         on_read: Callable[[str, float], None] | None = None,
-        label: str = "",
-        model: str = "",
+        on_compare: Listener | None = None,
+        caveat: str = "",
     ) -> None:
-        self._split, self._dataset, self._task = split, dataset, task
-        self._classes = list(classes or ())
+        self._subject, self._evidence = subject, evidence
         self._metrics = dict(metrics)
-        self._on_read, self._label, self._model = on_read, label, model
+        self._rows = rows or Rows(content="", positions=np.arange(len(evidence)))
+        self._confidence = confidence
+        self._on_read, self._on_compare, self._caveat = on_read, on_compare, caveat
+        self._restricted = False
         self._cache: dict[str, Score] = {}
-        self._evidence = Evidence(
-            y=np.asarray(y),
-            predictions=predictions,
-            weight=None if weight is None else np.asarray(weight, dtype=np.float64),
-            n_classes=len(self._classes),
-            rows=rows,
-        )
-        if len(predictions.labels) != len(self):
+        if len(evidence.predictions.labels) != len(self):
             raise ScoreError(
-                f"{self._estimator} gave {len(predictions.labels):,} predictions for {self._subject}",
+                f"{subject.estimator} gave {len(evidence.predictions.labels):,} predictions for {subject}",
                 "it must give one a row",
             )
 
@@ -106,24 +88,28 @@ class Scores:
         predictions: Predictions,
         metrics: Mapping[str, Metric],
         *,
-        on_read: Callable[[str, float], None] | None = None,
         model: str = "",
+        title: str = "",
+        **told: Any,
     ) -> Scores:
-        """Return the scores of predictions for the "train", "validation" or "test" rows of a data set."""
+        """Return the scores of predictions for the "train", "validation" or "test" rows of a data set.
+
+        model: name of the estimator's class; title: how the scores are reached, as
+        `experiment_trees.best.test`; told: `confidence`, `on_read`, `on_compare`, `caveat`.
+        """
         part = getattr(dataset, split)
-        return cls(
+        classes = dataset.classes or ()
+        subject = Subject(
             split=split,
             dataset=dataset.name,
             task=dataset.task,
-            classes=dataset.classes,
-            y=part.y,
-            weight=part.weight,
-            predictions=predictions,
-            metrics=metrics,
-            rows=partial(dataset.rows, split),
-            on_read=on_read,
+            classes=tuple(classes),
+            size=len(part),
             model=model,
+            title=title,
         )
+        rows = Rows(content=dataset.content, positions=part.positions)
+        return cls(subject, evidence(dataset, split, predictions), metrics, rows=rows, **told)
 
     def where(self, /, **conditions: Any) -> Scores:
         """Return the scores of the rows that meet every condition.
@@ -133,23 +119,69 @@ class Scores:
 
         Raise `ScoreError` for an unknown column or no such row.
         """
-        evidence = self._evidence
-        kept = evidence.take(slices.mask(evidence.rows(), conditions, self._subject))
-        wording = slices.wording(conditions)
-        return Scores(
-            split=self._split,
-            dataset=self._dataset,
-            task=self._task,
-            classes=self._classes,
-            y=kept.y,
-            weight=kept.weight,
-            predictions=kept.predictions,
-            metrics=self._metrics,
-            rows=kept.rows,
+        mask = slices.mask(self._evidence.rows(), conditions, str(self._subject))
+        return self._taken(mask, slices.wording(conditions))
+
+    def only(self, mask: NDArray[np.bool_], label: str) -> Scores:
+        """Return the scores of the rows where `mask` (n,) is True.
+
+        label: what these rows are, in names and messages. A difference to scores of more rows is taken
+        on the rows that both have.
+        """
+        found = self._taken(mask, label)
+        found._restricted = True
+        return found
+
+    def _taken(self, mask: NDArray[np.bool_], label: str) -> Scores:
+        kept = self._evidence.take(mask)
+        conditions = f"{self._subject.conditions}, {label}" if self._subject.conditions else label
+        found = Scores(
+            dataclasses.replace(self._subject, size=len(kept), conditions=conditions),
+            kept,
+            self._metrics,
+            rows=Rows(content=self._rows.content, positions=self._rows.positions[mask]),
+            confidence=self._confidence,
             on_read=self._on_read,
-            label=f"{self._label}, {wording}" if self._label else wording,
-            model=self._model,
+            on_compare=self._on_compare,
+            caveat=self._caveat,
         )
+        found._restricted = self._restricted
+        return found
+
+    def __sub__(self, other: Scores) -> Differences:
+        """Return the paired differences to the scores of another model on the same rows.
+
+        The same rows are the same positions of the same loaded data: the features may differ. Raise
+        `ScoreError` for other rows.
+        """
+        if not isinstance(other, Scores):
+            return NotImplemented
+        return Differences(*self._alike(other))
+
+    def _alike(self, other: Scores) -> tuple[Scores, Scores]:
+        """Return both scores on the same rows."""
+        if self._rows.same(other._rows):
+            return self, other
+        alike = self._rows.content == other._rows.content
+        if alike and (self._restricted or other._restricted):
+            common = np.intersect1d(self._rows.positions, other._rows.positions)
+            a, b = (scores._of(common) for scores in (self, other))
+            if len(common) and a._rows.same(b._rows):
+                return a, b
+        what = "other rows" if alike else "rows of other data"
+        raise ScoreError(
+            f"{self!r} - {other!r}: these are {what}, and a difference is of the same rows",
+            "compare two models on the same split and the same slice; two slices by their scores, "
+            "as in a.where(…).roc_auc >= a.where(…).roc_auc - 0.02",
+        )
+
+    def _of(self, positions: NDArray[np.int64]) -> Scores:
+        mask = np.isin(self._rows.positions, positions)
+        if mask.all():
+            return self
+        found = self._taken(mask, "of both")
+        found._subject = dataclasses.replace(found._subject, conditions=self._subject.conditions)
+        return found
 
     def values(self, names: Iterable[str] | None = None) -> dict[str, float]:
         """Return several scores as plain floats, without telling `on_read`.
@@ -183,7 +215,7 @@ class Scores:
             raise AttributeError(f"'Scores' object has no attribute {name!r}")
         score = self._score(name)
         if self._on_read is not None:
-            self._on_read(name + self._condition, float(score))
+            self._on_read(name + self._subject.condition, float(score))
         return score
 
     def __len__(self) -> int:
@@ -197,69 +229,46 @@ class Scores:
         return f"{self!r}: {known}"
 
     def __repr__(self) -> str:
-        return f"Scores({self._split} of {self._dataset}{self._condition}, {_rows(len(self))})"
-
-    @property
-    def _condition(self) -> str:
-        return f" where {self._label}" if self._label else ""
-
-    @property
-    def _subject(self) -> str:
-        return f"the {_rows(len(self), self._split)} of {self._dataset}{self._condition}"
-
-    @property
-    def _estimator(self) -> str:
-        return self._model or "the model"
+        subject = self._subject
+        return f"Scores({subject.split} of {subject.dataset}{subject.condition}, {counted(len(self))})"
 
     def _score(self, name: str) -> Score:
         if name not in self._cache:
             metric = self._metrics.get(name)
             if metric is None:
                 raise ScoreError(f"there is no score {name!r}", advice(name, self._known()))
-            problem = self._lack(metric) or (not metric.place and self._fault(metric))
+            problem = self._lack(metric) or (
+                not metric.place and fault(metric, self._evidence, self._subject)
+            )
             if problem:
                 raise ScoreError(*problem)
-            self._cache[name] = Score(self._compute(metric), name, len(self))
+            self._cache[name] = self._measured(metric)
         return self._cache[name]
 
+    def _measured(self, metric: Metric) -> Score:
+        value = self._compute(metric)
+        estimate = Single(
+            metric=metric,
+            evidence=self._evidence,
+            rows=self._rows,
+            confidence=self._confidence,
+            value=value,
+            caveat=self._caveat,
+        )
+        return Score(
+            value,
+            metric.name,
+            rests_on(metric, self._evidence),
+            estimate,
+            label=self._subject.label(metric.name),
+            listener=self._on_compare,
+        )
+
     def _known(self) -> list[str]:
-        return [m.name for m in self._metrics.values() if self._task in m.tasks]
+        return [m.name for m in self._metrics.values() if self._subject.task in m.tasks]
 
     def _lack(self, metric: Metric) -> tuple[str, str] | None:
-        """Return what the task, the predictions or the rows lack for `metric`, and a remedy."""
-        evidence, name, needs = self._evidence, metric.name, metric.needs
-        if self._task not in metric.tasks:
-            kind = "regression" if "regression" in metric.tasks else "classification"
-            problem = f"{name} is a {kind} score; {self._dataset} is {self._task}"
-            return problem, f"use {', '.join(self._known())}"
-        ranking = evidence.predictions.ranking
-        given = {"probability": evidence.predictions.probability, "ranking": ranking}
-        if needs in given and given[needs] is None:
-            noun, remedy = _INPUTS[needs]
-            other = "accuracy" if ranking is None else "roc_auc"
-            return f"{name} needs {noun}, and {self._estimator} gives none", f"{remedy} or use {other}"
-        if needs == "probability" and not evidence.normalized:
-            problem = f"{name} needs probabilities, and those of {self._estimator} do not sum to 1 a row"
-            return problem, f"{_CALIBRATE} or use roc_auc"
-        if len(self) < metric.least:
-            return f"{name} needs at least {metric.least} rows, not {self._subject}", "take a larger slice"
-        if needs == "ranking" and (absent := evidence.absent()):
-            shown = ", ".join(repr(self._classes[code]) for code in absent[:5])
-            more = f" or one of {len(absent) - 5} more" if len(absent) > 5 else ""
-            problem = f"{name} needs every class, and none of {self._subject} is {shown}{more}"
-            return problem, "use accuracy here, or take more rows"
-        return None
-
-    def _fault(self, metric: Metric) -> tuple[str, str] | None:
-        """Return what spoils the predictions or weights for `metric`, and a remedy."""
-        weight = self._evidence.weight
-        if weight is not None and not weight.sum() > 0:
-            return f"the weights of {self._subject} sum to {weight.sum():g}", "take rows that have a weight"
-        if bad := self._evidence.unfit(metric.needs):
-            wrong = "nan, infinity or an unknown class" if self._classes else "nan or infinity"
-            problem = f"{self._estimator} predicted {wrong} for {bad:,} of {self._subject}"
-            return problem, "a score needs a proper prediction for every row"
-        return None
+        return lack(metric, self._evidence, self._subject, self._known())
 
     def _compute(self, metric: Metric) -> float:
         value = metric.function(self._evidence)
@@ -273,5 +282,24 @@ class Scores:
         raise ScoreError(f"{metric.name} is {value} for {self._subject}", "use a score that they define")
 
 
-def _rows(n: int, split: str = "") -> str:
-    return f"{n:,} {split + ' ' if split else ''}row{'' if n == 1 else 's'}"
+def evidence(dataset: Dataset, split: str, predictions: Predictions) -> Evidence:
+    """Return the rows of a split with what a model says of them.
+
+    Rows of one group belong together; so do rows that follow each other in a split by time, in blocks as
+    long as there are blocks (Carlstein 1986, Annals of Statistics 14:1171): each resembles the next.
+    """
+    part = getattr(dataset, split)
+    groups, grouping = None, "cluster"
+    if dataset.group is not None:
+        groups = pd.factorize(dataset.rows(split)[dataset.group])[0].astype(np.int64)
+    elif dataset.in_order:
+        groups, grouping = np.arange(len(part)) // math.isqrt(len(part)), "block"
+    return Evidence(
+        y=np.asarray(part.y),
+        predictions=predictions,
+        weight=None if part.weight is None else np.asarray(part.weight, dtype=np.float64),
+        n_classes=len(dataset.classes or ()),
+        rows=partial(dataset.rows, split),
+        groups=groups,
+        grouping=grouping,
+    )

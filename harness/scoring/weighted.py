@@ -102,9 +102,10 @@ def _f1(s: _Sums) -> Array:
 
 
 def _matthews(s: _Sums) -> Array:
-    together = _total(s.right) * s.all - _total(s.true * s.said)
-    spread = (s.all**2 - _total(s.true**2)) * (s.all**2 - _total(s.said**2))
-    return _ratio(together, np.sqrt(np.maximum(spread, 0)))
+    together, whole = _total(s.right) * s.all - _total(s.true * s.said), s.all**2
+    true, said = (whole - _total(sums**2) for sums in (s.true, s.said))
+    some = np.minimum(true, said) > 1e-12 * whole  # else but one class, and what is left is rounding
+    return _ratio(together, np.sqrt(np.where(some, true * said, 0)))
 
 
 def _kappa(s: _Sums) -> Array:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.results import ContractRecord, Record, RunRecord, TrialRecord
+from harness.results import BestRecord, ContractRecord, Record, RunRecord, TrialRecord
 from harness.tracking import measures, tags
 from harness.tracking.entries import KEY, RUN, Entry, milliseconds
 from harness.tracking.grouped import function
@@ -35,12 +35,13 @@ def child(
     measured: measures.Measures,
     decides: Mapping[str, str],
     contract: ContractRecord | None,
-    best: bool = False,
+    best: BestRecord | None = None,
 ) -> Entry:
     """Return the entry of a trial.
 
     parent: key of its experiment's entry; measured: its numbers; decides: tags that name the objective;
-    contract: of the data set that it used; best: of its experiment, as is known at the end.
+    contract: of the data set that it used; best: if it is the best of its experiment, as is known at the
+    end.
     """
     values, spelt = params(trial)
     return Entry(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,8 @@ class Delivery:
     """Why something is pending; None if nothing is."""
     busy: int = 0
     """Runs of pytest left out, because other processes are at them just now."""
+    experiments: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Ids of MLflow's experiments by the project's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class Courier:
             pending=self._pending,
             problem=self._problems[0] if self._problems else None,
             busy=self._busy,
+            experiments={project: runs.experiment for project, runs in self._opened.items()},
         )
 
     def contact(self, project: str) -> Runs:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from harness.tracking.inputs import Input
 
@@ -60,6 +61,10 @@ class ModelEntry:
     """Path of the pickle within the run's folder."""
     example: str | None
     """Path of a JSON file with raw rows within the run's folder."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """JSON about its trial, kept beside the model."""
+    rows: str | None = None
+    """Path within the run's folder of a file that tells which rows it has seen (`models.seen`)."""
 
     @property
     def digest(self) -> str:

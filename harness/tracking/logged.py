@@ -10,7 +10,7 @@ from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
 from mlflow.models import Model as MlflowModel
 
 from harness.errors import TrackingError
-from harness.tracking import batches, models
+from harness.tracking import batches, models, traveller
 from harness.tracking.entries import KEY, Entry, ModelEntry
 from harness.tracking.names import shorten
 
@@ -29,12 +29,13 @@ def log_model(
     *,
     payload: Path,
     example: Path | None,
+    rows: Path | None,
     new: bool,
 ) -> str:
     """Write a model to the run of its trial and return its URI; finish one that was begun.
 
-    entry: of the trial; payload: its pickle; example: JSON file of raw rows; new: whether the run
-    was made just now, so that it cannot have a model yet.
+    entry: of the trial; payload: its pickle; example: JSON file of raw rows; rows: file that tells which
+    rows it has seen; new: whether the run was made just now, so that it cannot have a model yet.
     """
     found = None if new else _begun(client, experiment, run_id, model)
     logged = found or client.create_logged_model(
@@ -46,6 +47,7 @@ def log_model(
             saved = Path(draft, _NAME)
             try:
                 models.save(saved, payload.read_bytes(), example, header)
+                traveller.pack(saved, model.facts, rows)
             except TrackingError:
                 client.delete_logged_model(logged.model_id)
                 raise

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from harness.results import BestRecord, GateRecord, TrialRecord
 from harness.tracking.grouped import Group
 from harness.tracking.names import shorten
+from harness.verdicts import gate_text
 
 __tracebackhide__ = True
 
@@ -60,7 +61,7 @@ def fenced(text: str) -> str:
 def _blocks(group: Group) -> Iterator[str]:
     yield shorten(_headline(group), _HEAD)
     if group.gates:
-        yield "\n| gate | outcome | what it read |\n|---|---|---|"
+        yield "\n| gate | outcome | what it compared or read |\n|---|---|---|"
     for gate in group.gates:
         yield f"| {_plain(gate.name, _CELL)} | {gate.outcome} | {_read(gate)} |"
     for gate in group.gates:
@@ -85,15 +86,19 @@ def _reached(winner: TrialRecord, best: BestRecord) -> str:
     if name is None or winner.value is None:
         return ""
     parts = [f"{_plain(name, _VALUE)} {_number(winner.value)}"]
+    if winner.spread is not None:
+        of = "folds" if winner.folds else "repeats"
+        parts[0] += f" ± {_number(winner.spread)} over {len(winner.repeats)} {of}"
     if name in winner.scores.get("validation", {}):
         parts[0] += " on validation"
+        parts += [] if best.corrected is None else [f"{_number(best.corrected)} corrected for the choice"]
         parts += [f"{_number(best.test[name])} on test"] if name in best.test else []
         parts += [f"baseline {_number(best.baseline[name])}"] if name in best.baseline else []
     return ", ".join(parts)
 
 
 def _read(gate: GateRecord) -> str:
-    return _plain(", ".join(f"{name} {_number(value)}" for name, value in gate.readings.items()), _CELL)
+    return _plain(gate_text(gate), _CELL)
 
 
 def _number(value: float) -> str:

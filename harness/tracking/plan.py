@@ -12,6 +12,7 @@ from harness.tracking.entries import Entry, ModelEntry, Plan, milliseconds
 from harness.tracking.grouped import ENDED_EARLY, Group, groups
 from harness.tracking.inputs import data_input
 from harness.tracking.names import RUN_NAME, shorten
+from harness.tracking.traveller import facts
 
 __tracebackhide__ = True
 
@@ -37,7 +38,7 @@ def plan(run: RunRecord, records: Records) -> Plan:
                 decides=objectives.of(trial, found.objective),
                 contract=group.contracts.get(trial.dataset or ""),
             )
-            entries.append(entry(measured=found, best=trial is winner))
+            entries.append(entry(measured=found, best=group.best if trial is winner else None))
             if trial is winner:
                 before.append(entry(measured=measures.of_trial(trial)))
         if winner and "model" in winner.files:
@@ -51,6 +52,8 @@ def _model(group: Group, winner: TrialRecord) -> ModelEntry:
         trial=f"trial:{winner.node_id}",
         file=winner.files["model"],
         example=group.best.example if group.best else None,
+        facts=facts(winner, group.best),
+        rows=group.best.rows if group.best else None,
     )
 
 

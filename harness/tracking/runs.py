@@ -38,9 +38,10 @@ class Runs:
             found = self._client.get_experiment(made)
         elif found.lifecycle_stage == "deleted":
             self._client.restore_experiment(found.experiment_id)
-        self._experiment = found.experiment_id
+        self.experiment = str(found.experiment_id)
+        """Id of the MLflow experiment."""
         self._user = _user()
-        self._rows = Rows.of(uri, self._experiment, found.artifact_location)
+        self._rows = Rows.of(uri, self.experiment, found.artifact_location)
         self._made: dict[str, Mapping[str, str]] = {}
         """Tags of the runs that were begun here and are not completed yet, by id."""
         self._new: set[str] = set()
@@ -52,7 +53,7 @@ class Runs:
         token = None
         while True:
             page = self._client.search_runs(
-                [self._experiment], f"tags.`{RUN}` = '{run}'", max_results=_PAGE, page_token=token
+                [self.experiment], f"tags.`{RUN}` = '{run}'", max_results=_PAGE, page_token=token
             )
             found |= {item.data.tags[KEY]: item.info.run_id for item in page if KEY in item.data.tags}
             token = page.token
@@ -73,7 +74,7 @@ class Runs:
     def begin(self, entry: Entry, parent: str | None) -> str:
         """Make the run of an entry and return its id."""
         tags = {**entry.tags, "mlflow.user": self._user, **({PARENT: parent} if parent else {})}
-        run = self._client.create_run(self._experiment, entry.started, tags, entry.name)
+        run = self._client.create_run(self.experiment, entry.started, tags, entry.name)
         run_id = str(run.info.run_id)
         self._made[run_id] = tags
         self._new.add(run_id)
@@ -123,12 +124,13 @@ class Runs:
 
         return log_model(
             self._client,
-            self._experiment,
+            self.experiment,
             run_id,
             entry,
             model,
             payload=existing(folder, model.file),
             example=existing(folder, model.example) if model.example else None,
+            rows=existing(folder, model.rows) if model.rows else None,
             new=run_id in self._new,
         )
 

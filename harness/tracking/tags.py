@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from harness.results import ContractRecord, RunRecord, TrialRecord
+from harness.results import BestRecord, ContractRecord, RunRecord, TrialRecord
 from harness.tracking import notes
 from harness.tracking.entries import KEY, NOTE, RUN
 from harness.tracking.grouped import Group
@@ -23,6 +23,7 @@ def of_experiment(run: RunRecord, group: Group, outcome: str, objective: Mapping
     if winner is not None:
         tags["best.trial"] = winner.id or winner.experiment
         tags["best.params"] = shorten(json.dumps(winner.params, default=repr), _PARAMS)
+        tags |= _repeats(winner)
     for gate in group.gates:
         (key,) = rename({gate.name: None}, taken=[*tags]).values()
         tags[key] = gate.outcome
@@ -41,11 +42,14 @@ def of_trial(
     contract: ContractRecord | None,
     objective: Mapping[str, str],
     *,
-    best: bool,
+    best: BestRecord | None,
 ) -> dict[str, str]:
-    """Return the tags of a child run; contract: of the data set that the trial used."""
+    """Return the tags of a child run.
+
+    contract: of the data set that the trial used; best: if it is the best of its experiment.
+    """
     tags: dict[str, str] = {"outcome": trial.outcome}
-    if best:
+    if best is not None:
         tags["best"] = "true"
     tags |= objective
     if trial.message:
@@ -57,13 +61,20 @@ def of_trial(
     tags |= _data(contract)
     if trial.data_digest:
         tags["harness.data_digest"] = trial.data_digest
+    tags |= _sealed(best) if best is not None else {}
     if trial.reused_from:
         tags["harness.reused_from"] = trial.reused_from
+    tags |= _repeats(trial)
     tags |= trial.origin
     tags |= {"harness.experiment": trial.experiment, "harness.trial": str(trial.index)}
     tags |= _machinery(run, "trial", trial.node_id)
     note = notes.of_trial(trial)
     return {**tags, NOTE: note} if note else tags
+
+
+def _repeats(trial: TrialRecord) -> dict[str, str]:
+    kind = "harness.folds" if trial.folds else "harness.repeats"
+    return {kind: str(len(trial.repeats))} if trial.repeats else {}
 
 
 class Objectives:
@@ -108,7 +119,19 @@ def _data(contract: ContractRecord | None) -> dict[str, str]:
     if contract is None:
         return {}
     tags = {"harness.dataset": contract.dataset, "harness.contract": contract.verdict}
+    if contract.leaks:
+        tags["harness.leaks"] = str(len(contract.leaks))
     return {**tags, "harness.data_digest": contract.digest} if contract.digest else tags
+
+
+def _sealed(best: BestRecord) -> dict[str, str]:
+    """Return which model it is, and how often the test rows were opened that judged it."""
+    known = {
+        "harness.model_digest": best.model_digest,
+        "harness.test_rows": best.test_rows,
+        "harness.openings": best.openings,
+    }
+    return {tag: str(value) for tag, value in known.items() if value is not None}
 
 
 def _machinery(run: RunRecord, kind: str, node_id: str) -> dict[str, str]:

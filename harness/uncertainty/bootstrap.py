@@ -14,6 +14,11 @@ from harness.uncertainty.statistics import Statistic
 
 __tracebackhide__ = True
 
+
+class AlikeError(ScoreError):
+    """All resamples give the same value: no row goes wrong, and how many may is not known from resampling."""
+
+
 MOST_UNDEFINED = 0.05
 """Of the resamples; more of them, and the rest is no picture of what the rows could have been."""
 
@@ -34,10 +39,10 @@ def interval(
 
     Resamples are drawn with a fixed seed, within strata. Quantiles are those of Student's distribution with
     as many degrees of freedom as there are units, less one a stratum (Hesterberg 2015, American
-    Statistician 69:371): plain ones are too narrow for few. Where all resamples give the same (no error at
-    all), so do the ends, for the bootstrap knows only what it has seen.
+    Statistician 69:371): plain ones are too narrow for few.
 
-    Raise `ScoreError` if there is but one unit, or if more than 5 % of the resamples have no finite value.
+    Raise `ScoreError` if there is but one unit, if more than 5 % of the resamples have no finite value, or
+    if all have the same (no error at all, say), for the bootstrap knows only what it has seen.
     """
     if len(units) <= len(units.sizes):
         raise ScoreError(
@@ -52,9 +57,15 @@ def interval(
             "take more rows or groups, or a score that does not need every class",
         )
     values = values[defined]
-    tails = _tails(units, confidence)
+    if float(np.ptp(values)) <= _near(values):
+        raise AlikeError(
+            f"all {resamples:,} resamples of these rows give the same value",
+            "take more rows, or compare a score whose interval counts rows, such as accuracy",
+        )
+    reach, tail = _reach(units, confidence), NormalDist().cdf
+    tails = tail(-reach), tail(reach)
     if statistic.smooth:
-        tails = _corrected(values, estimate, _acceleration(statistic, units), tails)
+        tails = _corrected(values, estimate, _acceleration(statistic, units), reach)
     lower, upper = (float(end) for end in np.quantile(values, tails))
     found = Interval(lower=lower, upper=upper, n=len(units.column), method=method)
     return found.around(estimate)
@@ -73,13 +84,11 @@ def bound(statistic: Statistic, units: Units, sizes: tuple[int, ...], tail: floa
     return float(np.quantile(values, tail))
 
 
-def _tails(units: Units, confidence: float) -> tuple[float, float]:
+def _reach(units: Units, confidence: float) -> float:
     from scipy.special import stdtrit
 
     free = len(units) - len(units.sizes)
-    t = float(stdtrit(free, (1 + confidence) / 2)) * np.sqrt(len(units) / free)
-    tail = NormalDist().cdf(-t)
-    return tail, 1 - tail
+    return float(stdtrit(free, (1 + confidence) / 2) * np.sqrt(len(units) / free))
 
 
 def _acceleration(statistic: Statistic, units: Units) -> float:
@@ -93,15 +102,20 @@ def _acceleration(statistic: Statistic, units: Units) -> float:
 
 
 def _corrected(
-    values: NDArray[np.float64], estimate: float, acceleration: float, tails: tuple[float, float]
+    values: NDArray[np.float64], estimate: float, acceleration: float, reach: float
 ) -> tuple[float, float]:
     normal = NormalDist()
-    near = 1e-12 * float(np.abs(values).max())  # equal but for the order of summation
+    near = _near(values)
     below = float(np.mean(values < estimate - near) + np.mean(values <= estimate + near)) / 2
     bias = normal.inv_cdf(min(max(below, 0.5 / len(values)), 1 - 0.5 / len(values)))
 
-    def moved(tail: float) -> float:
-        z = bias + normal.inv_cdf(tail)
+    def moved(z: float) -> float:
+        z += bias
         return normal.cdf(bias + z / max(1 - acceleration * z, 0.1))
 
-    return moved(tails[0]), moved(tails[1])
+    return moved(-reach), moved(reach)
+
+
+def _near(values: NDArray[np.float64]) -> float:
+    """Return how far values lie apart that are equal but for the order of summation."""
+    return 1e-12 * float(np.abs(values).max())

@@ -1,0 +1,245 @@
+"""What one or two models say about some rows in; how sure a score or a difference is, when asked, out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import ScoreError
+from harness.scoring import intervals
+from harness.scoring.evidence import Evidence
+from harness.scoring.standard import Metric
+from harness.uncertainty.interval import Interval
+from harness.uncertainty.search import MOST_ROWS
+
+__tracebackhide__ = True
+
+Side = Literal["above", "below"]
+
+
+class Estimate(Protocol):
+    """A score, or a difference of two, that was estimated from some rows."""
+
+    def interval(self) -> Interval:
+        """Return its two-sided confidence interval; raise ScoreError if there is none."""
+
+    def proof(self, threshold: float, share: float = 1.0) -> Side | None:
+        """Return on which side of `threshold` the true value is proven to lie; None: on neither.
+
+        The chance to be wrong is at most (1 - confidence) / 2 * share on either side.
+        """
+
+    def settling(self, threshold: float) -> int | None:
+        """Return how many rows would prove a side if the value stays as it is; None: no number would."""
+
+    def minus(self, other: Estimate) -> Estimate:
+        """Return the difference to another score: `Unknown` if it cannot be told."""
+
+    @property
+    def certain(self) -> bool:
+        """Whether its value is the true one, whatever the rows."""
+
+    @property
+    def note(self) -> str:
+        """What else is to be said of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rows:
+    """Which rows of loaded data, whatever columns and features were made of them."""
+
+    content: str
+    """Digest of the loaded data; empty if nobody knows where the rows come from."""
+    positions: NDArray[np.int64]
+    """(n,) in the loaded data."""
+
+    def same(self, other: Rows) -> bool:
+        """Return whether two scores are of the very same rows, in the same order."""
+        return self.content == other.content and np.array_equal(self.positions, other.positions)
+
+    def apart(self, other: Rows) -> bool:
+        """Return whether no row is in both, of the same loaded data."""
+        return self.content == other.content and not np.isin(self.positions, other.positions).any()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Estimate:
+    """What estimates have in common unless they know better."""
+
+    @property
+    def certain(self) -> bool:
+        return False
+
+    @property
+    def note(self) -> str:
+        return ""
+
+    def minus(self, other: Estimate) -> Estimate:
+        return Unknown("of a difference of differences nothing is known")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unknown(_Estimate):
+    """A difference of two scores that belong to different things."""
+
+    reason: str
+
+    def interval(self) -> Interval:
+        raise ScoreError(self.reason, "compare scores of one metric on the same rows: a.test - b.test")
+
+    def proof(self, threshold: float, share: float = 1.0) -> Side | None:
+        return None
+
+    def settling(self, threshold: float) -> int | None:
+        return None
+
+    @property
+    def note(self) -> str:
+        return self.reason
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known(_Estimate):
+    """A score whose rows are no longer there: it came out of a pickle."""
+
+    value: float
+    known: Interval
+
+    def interval(self) -> Interval:
+        return self.known
+
+    def proof(self, threshold: float, share: float = 1.0) -> Side | None:
+        if share < 1:  # an interval of another confidence cannot be made of this one
+            return None
+        return (
+            "above" if self.known.lower >= threshold else "below" if self.known.upper <= threshold else None
+        )
+
+    def settling(self, threshold: float) -> int | None:
+        return enough(self.value, self.known, threshold)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Single(_Estimate):
+    """A score of one model."""
+
+    metric: Metric
+    evidence: Evidence
+    rows: Rows
+    confidence: float
+    value: float
+    caveat: str = ""
+
+    def interval(self) -> Interval:
+        return intervals.interval(self.metric, self.evidence, self.confidence)
+
+    def proof(self, threshold: float, share: float = 1.0) -> Side | None:
+        return intervals.proof(self.metric, self.evidence, threshold, _stricter(self.confidence, share))
+
+    def settling(self, threshold: float) -> int | None:
+        return intervals.settling(self.metric, self.evidence, threshold, self.confidence)
+
+    def minus(self, other: Estimate) -> Estimate:
+        if not isinstance(other, Single) or other.metric.name != self.metric.name:
+            return Unknown("the two scores are not of one metric")
+        if self.rows.same(other.rows):
+            return Paired(metric=self.metric, a=self.evidence, b=other.evidence, confidence=self.confidence)
+        if self.evidence.groups is not None or not self.rows.apart(other.rows):
+            return Unknown("the two scores are on rows that are neither the same nor disjoint")
+        return Apart(a=self, b=other)
+
+    @property
+    def note(self) -> str:
+        return self.caveat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Paired(_Estimate):
+    """The difference a - b of one metric for two models on the same rows."""
+
+    metric: Metric
+    a: Evidence
+    b: Evidence
+    confidence: float
+
+    @property
+    def value(self) -> float:
+        return float(self.metric.function(self.a)) - float(self.metric.function(self.b))
+
+    @property
+    def certain(self) -> bool:
+        return intervals.alike(self.metric, self.a, self.b)
+
+    def interval(self) -> Interval:
+        return intervals.difference(self.metric, self.a, self.b, self.confidence)
+
+    def proof(self, threshold: float, share: float = 1.0) -> Side | None:
+        confidence = _stricter(self.confidence, share)
+        return intervals.difference_proof(self.metric, self.a, self.b, threshold, confidence)
+
+    def settling(self, threshold: float) -> int | None:
+        return intervals.difference_settling(self.metric, self.a, self.b, threshold, self.confidence)
+
+    @property
+    def note(self) -> str:
+        p = intervals.mcnemar(self.metric, self.a, self.b)
+        return "" if p is None else f"exact McNemar p {p:.2g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Apart(_Estimate):
+    """The difference a - b of one metric on rows of which none is in both, slices of one split say.
+
+    Its interval is made of the two scores' own (MOVER: Zou and Donner, Statistics in Medicine 27, 2008,
+    1693-1702).
+    """
+
+    a: Single
+    b: Single
+
+    def interval(self) -> Interval:
+        a, b = self.a.interval(), self.b.interval()
+        return _mover((self.a.value, a.lower, a.upper), (self.b.value, b.lower, b.upper), a.n + b.n, a.method)
+
+    def proof(self, threshold: float, share: float = 1.0) -> Side | None:
+        found = self._bounds(share)
+        return "above" if found.lower >= threshold else "below" if found.upper <= threshold else None
+
+    def settling(self, threshold: float) -> int | None:
+        return enough(self.a.value - self.b.value, self._bounds(1.0), threshold)
+
+    def _bounds(self, share: float) -> Interval:
+        ends = [
+            (part.value, *intervals.bounds(part.metric, part.evidence, _stricter(part.confidence, share)))
+            for part in (self.a, self.b)
+        ]
+        return _mover(ends[0], ends[1], len(self.a.evidence) + len(self.b.evidence), "")
+
+
+def _mover(a: tuple[float, float, float], b: tuple[float, float, float], n: int, method: str) -> Interval:
+    (x, x_low, x_high), (y, y_low, y_high) = a, b
+    return Interval(
+        lower=x - y - math.hypot(x - x_low, y_high - y),
+        upper=x - y + math.hypot(x_high - x, y - y_low),
+        n=n,
+        method=f"MOVER of {method}",
+    )
+
+
+def enough(value: float, interval: Interval, threshold: float) -> int | None:
+    """Return how many rows make the interval's end reach the threshold, its width shrinking by their root."""
+    distance = abs(value - threshold)
+    width = value - interval.lower if value >= threshold else interval.upper - value
+    if not distance or width / distance > MOST_ROWS:  # which squares to no number at all
+        return None
+    rows = math.ceil(interval.n * (width / distance) ** 2)
+    return rows if rows <= MOST_ROWS else None
+
+
+def _stricter(confidence: float, share: float) -> float:
+    """Return the two-sided confidence whose chance of an error is `share` of that of `confidence`."""
+    return 1 - (1 - confidence) * share

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,6 +31,23 @@ def test_taking_rows_takes_them_everywhere() -> None:
     assert part.predictions.ranking.tolist() == [0.9, 0.6]
     assert part.weight.tolist() == [2.0, 4.0]
     assert part.rows()["age"].tolist() == [10, 30]
+
+
+def test_rows_keep_their_group_and_may_be_repeated() -> None:
+    e = replace(_binary(np.array([0.1, 0.9, 0.4, 0.6])), groups=np.array([7, 7, 5, 5]))
+
+    assert e.take(np.array([False, True, True, False])).groups.tolist() == [7, 5]
+    again = e.at(np.array([3, 3, 0]))
+    assert again.groups.tolist() == [5, 5, 7]
+    assert again.predictions.ranking.tolist() == [0.6, 0.6, 0.1]
+    assert again.rows()["age"].tolist() == [30, 30, 0]
+
+
+def test_rows_are_drawn_within_classes_groups_as_a_whole() -> None:
+    e = _binary(np.array([0.1, 0.9, 0.4, 0.6, 0.5]))
+
+    assert e.units.sizes == (3, 2)
+    assert replace(e, groups=np.array([1, 1, 2, 2, 3])).units.sizes == (3,)
 
 
 def test_rows_of_rows_are_counted_from_the_rows_taken_first() -> None:

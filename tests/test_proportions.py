@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
-from harness.uncertainty.proportions import MOST_ROWS, clopper_pearson, settling, wilson
+from harness.uncertainty.proportions import clopper_pearson, settling, wilson
+from harness.uncertainty.search import MOST_ROWS
 
 # statsmodels 0.15.0, proportion_confint(successes, n, 1 - confidence, method="wilson") and method="beta".
 STATSMODELS = [

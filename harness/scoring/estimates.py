@@ -14,7 +14,7 @@ from harness.scoring import intervals
 from harness.scoring.evidence import Evidence
 from harness.scoring.standard import Metric
 from harness.uncertainty.interval import Interval
-from harness.uncertainty.proportions import MOST_ROWS
+from harness.uncertainty.search import MOST_ROWS
 
 __tracebackhide__ = True
 
@@ -182,9 +182,7 @@ class Paired(_Estimate):
         return intervals.difference_proof(self.metric, self.a, self.b, threshold, confidence)
 
     def settling(self, threshold: float) -> int | None:
-        lower, upper = intervals.difference_bounds(self.metric, self.a, self.b, self.confidence)
-        ends = Interval(lower=lower, upper=upper, n=len(self.a), method="")
-        return enough(self.value, ends, threshold)
+        return intervals.difference_settling(self.metric, self.a, self.b, threshold, self.confidence)
 
     @property
     def note(self) -> str:

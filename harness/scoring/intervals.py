@@ -17,6 +17,7 @@ from harness.uncertainty import bootstrap, proportions
 from harness.uncertainty import mcnemar as exact
 from harness.uncertainty.delong import auc_difference, auc_interval
 from harness.uncertainty.interval import Interval
+from harness.uncertainty.search import by_square_root
 from harness.uncertainty.statistics import Combination, Statistic
 
 __tracebackhide__ = True
@@ -67,9 +68,9 @@ def proof(metric: Metric, evidence: Evidence, threshold: float, confidence: floa
     if _few(metric, evidence):
         return None
     value = float(metric.function(evidence))
-    if value >= threshold and _bound(metric, evidence, confidence, "above") >= threshold:
+    if value > threshold and _bound(metric, evidence, confidence, "above") >= threshold:
         return "above"
-    if value <= threshold and _bound(metric, evidence, confidence, "below") <= threshold:
+    if value < threshold and _bound(metric, evidence, confidence, "below") <= threshold:
         return "below"
     return None
 
@@ -84,13 +85,10 @@ def settling(metric: Metric, evidence: Evidence, threshold: float, confidence: f
     if (counted := _counted(metric, evidence)) is not None:
         return proportions.settling(*counted, threshold, confidence)
     value = float(metric.function(evidence))
-    if value == threshold:
-        return None
-    half = abs(value - _bound(metric, evidence, confidence, "above" if value > threshold else "below"))
-    rows = math.ceil(len(evidence) * (half / (value - threshold)) ** 2)
-    if _few(metric, evidence):
-        rows = max(rows, math.ceil(LEAST * len(evidence) / len(evidence.units)))
-    return rows if rows <= proportions.MOST_ROWS else None
+    end = _bound(metric, evidence, confidence, "above" if value > threshold else "below")
+    return _at_least(
+        metric, evidence, by_square_root(len(evidence), abs(value - end), abs(value - threshold))
+    )
 
 
 def difference(metric: Metric, a: Evidence, b: Evidence, confidence: float) -> Interval:
@@ -149,6 +147,26 @@ def difference_proof(
     return None
 
 
+def difference_settling(
+    metric: Metric, a: Evidence, b: Evidence, threshold: float, confidence: float
+) -> int | None:
+    """Return how many rows would tell on which side of `threshold` the true difference lies.
+
+    The difference is taken to stay as it is; exact for accuracy and a threshold of 0, else by the square root
+    law. None if no number does.
+    """
+    value = float(metric.function(a)) - float(metric.function(b))
+    if value < threshold:
+        a, b, value, threshold = b, a, -value, -threshold
+    if threshold == 0 and (differing := _differing(metric, a, b)) is not None:
+        return exact.settling(*differing, len(a), (1 - confidence) / 2)
+    if metric.needs == "ranking" and not metric.place and threshold >= 0:
+        end = difference(metric, a, b, confidence).lower
+    else:
+        end = _difference_bound(metric, a, b, confidence)
+    return _at_least(metric, a, by_square_root(len(a), value - end, value - threshold))
+
+
 def _exceeds(metric: Metric, a: Evidence, b: Evidence, threshold: float, confidence: float) -> bool:
     """Return whether a is proven to be more than b by the threshold, or to be less by less than it."""
     differing = _differing(metric, a, b)
@@ -189,6 +207,13 @@ def _difference_bound(metric: Metric, a: Evidence, b: Evidence, confidence: floa
 
 def _few(metric: Metric, evidence: Evidence) -> bool:
     return not worst.bounded(metric) and len(evidence.units) < LEAST
+
+
+def _at_least(metric: Metric, evidence: Evidence, rows: int | None) -> int | None:
+    """Return the number of rows, or that from which on resampling proves anything."""
+    if rows is None or not _few(metric, evidence):
+        return rows
+    return max(rows, math.ceil(LEAST * len(evidence) / len(evidence.units)))
 
 
 def _refuse_nothing(metric: Metric, evidence: Evidence) -> None:

@@ -48,7 +48,7 @@ class Sorted:
         """Yield by parts of the resamples: weights (b, p), their sums from below (b, p+1), weights (b, q)."""
         for part in blocks(counts):
             positive, negative = (self._times(part, units, rows) for rows in (self.positive, self.negative))
-            yield positive, _cumulated(positive), negative
+            yield positive, cumulated(positive), negative
 
     def once(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the weights of the positive (p,) and negative (q,) rows as they are."""
@@ -93,7 +93,7 @@ class RocArea:
         left, right = self.rows.below("left"), self.rows.below("right")
         positive, negative = self.rows.once()
         total, rest = positive.sum(), negative.sum()
-        sums, from_below = _cumulated(positive[None])[0], np.zeros(len(positive) + 1)
+        sums, from_below = cumulated(positive[None])[0], np.zeros(len(positive) + 1)
         above = 1 - (sums[left] + sums[right]) / (2 * total)
         # A negative row lies below the positive ones from `right` on, and below half of its equals.
         np.add.at(from_below, left, negative / 2)
@@ -117,7 +117,7 @@ class AveragePrecision:
         for positive, sums, negative in self.rows.weighed(units, counts):
             total = sums[:, -1:]
             right = total - sums[:, equal]
-            wrong = _cumulated(negative)
+            wrong = cumulated(negative)
             wrong = wrong[:, -1:] - wrong[:, lower]
             with np.errstate(all="ignore"):
                 precision = np.divide(right, np.maximum(right + wrong, _TINY), dtype=np.float64)
@@ -130,13 +130,13 @@ class AveragePrecision:
         equal, lower = self._starts()
         positive, negative = self.rows.once()
         total, rest = positive.sum(), negative.sum()
-        right = total - _cumulated(positive[None])[0][equal]
-        wrong = rest - _cumulated(negative[None])[0][lower]
+        right = total - cumulated(positive[None])[0][equal]
+        wrong = rest - cumulated(negative[None])[0][lower]
         precision = right / np.maximum(right + wrong, _TINY)
         value = float(precision @ positive / total)
         # A row counts at the threshold of every positive row that does not lie above it.
         each = positive / total / np.maximum(right + wrong, _TINY)
-        gain, loss = _cumulated((each * (1 - precision))[None])[0], _cumulated((each * precision)[None])[0]
+        gain, loss = cumulated((each * (1 - precision))[None])[0], cumulated((each * precision)[None])[0]
         ranking = self.rows.ranking
         after = np.searchsorted(ranking[self.rows.positive], ranking[self.rows.positive], "right")
         return self.rows.placed(
@@ -152,7 +152,7 @@ class AveragePrecision:
         return np.searchsorted(positive, positive, "left"), np.searchsorted(negative, positive, "left")
 
 
-def _cumulated(weights: NDArray[Any]) -> NDArray[Any]:
+def cumulated(weights: NDArray[Any]) -> NDArray[Any]:
     """Return (b, m+1) the sums from the left, the empty one first."""
     # Counts add up exactly in single precision up to 2**24, weights do not.
     kind = np.float32 if weights.dtype == np.uint8 else np.float64

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.errors import ScoreError
 from harness.scoring.evidence import Evidence
-from harness.scoring.ranks import AveragePrecision, RocArea, Sorted
+from harness.scoring.ranks import AveragePrecision, RocArea, Sorted, cumulated
 from harness.scoring.standard import Metric
 from harness.uncertainty.resamples import Units, blocks
 from harness.uncertainty.statistics import Called, Combination, Linear, Moments, Statistic
@@ -195,18 +195,19 @@ def _sorted(kind: type[RocArea] | type[AveragePrecision], metric: Metric, e: Evi
 
 @dataclass(frozen=True, slots=True)
 class Median:
-    """The weighted median of values (n,): half of the weight lies on either side."""
+    """The median of values (n,), or what has half of the weight (n,) on either side."""
 
     of: Array
-    weight: Array
+    weight: Array | None
     smooth: bool = False
 
     def values(self, units: Units, counts: NDArray[Any]) -> Array:
         """Return (B,) the median in each resample."""
         order = np.argsort(self.of, kind="stable")
-        column, weight, found = units.column[order], self.weight[order], []
+        column, found = units.column[order], []
         for part in blocks(counts):
-            sums = np.cumsum(part[:, column] * weight, axis=1)
+            drawn = part[:, column]
+            sums = cumulated(drawn if self.weight is None else drawn * self.weight[order])[:, 1:]
             half = sums[:, -1:] / 2
             # Half of the weight may end exactly between two values; their middle is meant then.
             low, high = (sums >= half).argmax(axis=1), (sums > half).argmax(axis=1)
@@ -219,7 +220,7 @@ class Median:
 
 
 def _median(_: Metric, e: Evidence) -> Statistic:
-    return Median(_absolute(e), _weight(e))
+    return Median(_absolute(e), e.weight)
 
 
 def _extreme(metric: Metric, e: Evidence) -> Statistic:

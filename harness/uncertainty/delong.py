@@ -144,9 +144,7 @@ def _edge(unlikely: Callable[[float], bool], near: float, far: float) -> float:
 
 def _divergence(value: float, true: float) -> float:
     parts = ((value, true), (1 - value, 1 - true))
-    if any(q <= 0 < p for p, q in parts):
-        return math.inf
-    return sum(p * math.log(p / q) for p, q in parts if p > 0)
+    return sum(p * math.log(p / max(q, 1e-300)) for p, q in parts if p > 0)
 
 
 def _same_order(a: NDArray[Any], b: NDArray[Any]) -> bool:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 
 from harness.uncertainty.interval import Interval, normal_quantile
+from harness.uncertainty.search import first
 
 __tracebackhide__ = True
-
-MOST_ROWS = 10**9
-"""Beyond this many rows `settling` says never."""
 
 
 def wilson(successes: int, n: int, confidence: float) -> Interval:
@@ -58,10 +56,4 @@ def settling(successes: int, n: int, threshold: float, confidence: float) -> int
         lower, upper = clopper_pearson(share * rows, rows, confidence)
         return lower >= threshold if share > threshold else upper <= threshold
 
-    if not decided(MOST_ROWS):
-        return None
-    undecided, rows = 0, MOST_ROWS
-    while rows - undecided > 1:
-        middle = (undecided + rows) // 2
-        undecided, rows = (undecided, middle) if decided(middle) else (middle, rows)
-    return rows
+    return first(decided)

@@ -157,7 +157,8 @@ def wilson_coverage(p: float, n: int) -> Figure:
 def _covered(
     name: str, p: float, n: int, naive: float, ours: float, draws: int, exception: str = ""
 ) -> Figure:
-    error = math.sqrt(ours * (1 - ours) / draws) if draws else 0.0
+    # Of few draws all may hold the truth: the error is that of 95 % at least.
+    error = math.sqrt(max(ours * (1 - ours), 0.95 * 0.05) / draws) if draws else 0.0
     well = BAND[0] - 2 * error <= ours <= BAND[1] + 2 * error
     return Figure(
         "coverage", name, p, n, naive, ours, error, well or bool(exception), "" if well else exception

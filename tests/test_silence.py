@@ -142,3 +142,14 @@ def test_other_loggers_are_left_alone(silence, heard):
     silence.loggers()
     in_thread(silence, lambda: logging.getLogger("mine").warning("a trial's own"))
     assert seen == ["a trial's own"]
+
+
+def test_a_later_thread_is_heard_though_it_may_have_the_identity_of_the_one_that_ended(silence, heard):
+    seen, logger = heard("mlflow"), logging.getLogger("mlflow")
+    silence.loggers()
+
+    in_thread(silence, lambda: logger.warning("chatter"))
+    for number in range(20):  # nobody has lifted the silence
+        in_thread(Silence(), lambda: logger.warning(f"heard {number}"))  # noqa: B023
+
+    assert seen == [f"heard {number}" for number in range(20)]

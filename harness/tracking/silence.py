@@ -23,7 +23,8 @@ class Silence:
     """A filter of `warnings` and of `logging` that takes away what one thread says."""
 
     def __init__(self) -> None:
-        self._thread: int | None = None
+        # Not the thread's identity: when it has ended, another thread may get the same.
+        self._here = threading.local()
         # The machinery of warnings asks `match` of whatever stands where a pattern of the text may.
         self._rule: Any = ("ignore", self, Warning, None, 0)
         self._base: list[Any] | None = None
@@ -37,15 +38,15 @@ class Silence:
 
     def begin(self) -> None:
         """Be about the thread that calls this."""
-        self._thread = threading.get_ident()
+        self._here.silent = True
 
     def match(self, text: str) -> bool:  # noqa: ARG002 - the text does not matter
         """Say whether a warning is of that thread; `warnings` asks."""
-        return threading.get_ident() == self._thread
+        return hasattr(self._here, "silent")
 
     def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002 - nor does the record
         """Say whether a log line may pass, that is, comes from another thread; `logging` asks."""
-        return threading.get_ident() != self._thread
+        return not hasattr(self._here, "silent")
 
     def warnings(self) -> None:
         """Stand before all other filters of warnings that count now.
@@ -66,7 +67,7 @@ class Silence:
 
     def lift(self) -> None:
         """Let everything pass again."""
-        self._thread = None
+        self._here = threading.local()
         filters: list[Any] = warnings.filters  # type: ignore[assignment]
         for some in (filters, self._base or []):
             some[:] = [rule for rule in some if rule is not self._rule]

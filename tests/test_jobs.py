@@ -200,14 +200,32 @@ def test_a_single_job_that_starts_while_all_are_stopped_is_stopped_too(played, s
     create = played.create
 
     def meanwhile(request):
-        create(request)
         singles.stop()
+        create(request)
 
     played.create = meanwhile
     singles.look()
 
-    assert played.stopped == ["job-0"]
+    assert played.stopped == ["job-0", "job-0"]  # the first one came before SageMaker knew of it
     assert list(played.jobs) == ["job-0"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [(PassingError("cannot start job: the line is dead"), ["job-0"]), (ServiceError("no such role"), [])],
+)
+def test_a_single_job_may_run_from_when_it_was_asked_for_until_it_is_refused(played, singles, answer, named):
+    def create(request):
+        assert singles.names() == ["job-0"]  # Ctrl-C would stop and name it
+        raise answer
+
+    played.create = create
+    with pytest.raises(type(answer)):
+        singles.look()
+    assert singles.names() == named
+
+    singles.stop()
+    assert played.stopped == named
 
 
 class Told:

@@ -267,7 +267,7 @@ class SageMaker:
         if self._open:
             self._stop_jobs()
         if self._watch is not None:
-            self._watch.join(0.5 if now else 5.0)
+            self._watch.join(2.0 if now else 5.0)
         if self._on_demand:
             warn(self._config, "sagemaker_spot is set, but jobs ran on machines at the full price")
 

@@ -184,6 +184,8 @@ class SingleJobs:
         self._parallel = parallel
         self._queue = deque(requests)
         self._running: dict[str, str] = {}
+        self._asked: str | None = None
+        """The job that was asked for last, until SageMaker has said whether it runs."""
         self._missed: dict[str, int] = {}
         self._ended = 0
         self._stopped = False
@@ -225,13 +227,16 @@ class SingleJobs:
         while self._queue and len(self._running) < self._parallel and not self._stopped:
             node_id = self._queue[0]
             request = self._requests[node_id]()
+            self._asked = request["TrainingJobName"]
             try:
                 self._service.create(request)
             except ServiceError as error:
+                self._asked = None
                 if "ResourceLimitExceeded" in error.problem and self._running:
                     return  # until one of them has ended
                 raise
             self._running[node_id] = request["TrainingJobName"]
+            self._asked = None
             if self._stopped:  # meanwhile, by another thread
                 self._service.stop_training(request["TrainingJobName"])
                 return
@@ -239,11 +244,12 @@ class SingleJobs:
 
     def stop(self) -> None:
         self._stopped = True
-        for job in list(self._running.values()):
+        for job in self.names():
             self._service.stop_training(job)
 
     def names(self) -> list[str]:
-        return list(self._running.values())
+        asked = self._asked  # before what runs: the watching thread moves it there
+        return list(dict.fromkeys([*self._running.values(), *([asked] if asked else [])]))
 
 
 def by_point(

@@ -18,7 +18,7 @@ from harness.errors import HarnessError, NoChampion
 from harness.pool.messages import Answer
 from harness.pool.warned import warn
 from harness.properties import properties
-from harness.recorder import observe
+from harness.recorder import failed, observe
 from harness.replay import replay, told
 from harness.results import PAYLOAD, pack
 from harness.roster import REUSED, Roster
@@ -226,7 +226,8 @@ class Execution:
             result = None
             try:
                 result = yield
-                problem = self.run.objection(pyfuncitem)
+                # Where a subtest has failed, the gate has not relied on what it compared.
+                problem = None if failed(pyfuncitem) else self.run.objection(pyfuncitem)
             except pytest.PytestReturnNotNoneWarning:
                 pass
             except NoChampion:  # which the gate's record tells

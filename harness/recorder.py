@@ -65,6 +65,11 @@ def _reason(report: pytest.TestReport) -> str:
     return report.longreprtext[:_LONGEST]
 
 
+def failed(item: pytest.Item) -> bool:
+    """Return whether a phase of an item, or a subtest, has failed up to now."""
+    return any(phase.outcome == "failed" for phase in item.stash[PHASES])
+
+
 def outcome(phases: Sequence[Phase]) -> tuple[Outcome, str]:
     """Return what became of a trial, and why."""
     for phase in phases:

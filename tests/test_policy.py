@@ -112,6 +112,29 @@ def test_under_the_policy_what_is_not_proven_fails_after_the_body(judged):
     assert "Traceback" not in text
 
 
+def test_a_gate_with_a_failed_subtest_has_not_relied_on_what_it_compared(project):
+    project.write(
+        {
+            "experiments/experiment_shops.py": """
+            from sklearn.linear_model import LogisticRegression
+
+            def experiment_line(scaled, trial):
+                trial.fit(LogisticRegression(), scaled)
+
+            def gate_parts(experiment_line, subtests):
+                with subtests.test("too much"):
+                    assert experiment_line.best.test.accuracy >= 1.5
+            """
+        }
+    )
+
+    result = project.run("experiments/", "--gate-policy=proven")
+
+    [(outcome, _, [compared])] = gates(project.path).values()
+    assert (outcome, compared.sign, compared.verdict) == ("failed", ">=", "REFUTED")
+    result.stdout.no_fnmatch_line("*its asserts held*")
+
+
 def test_the_policy_may_be_a_setting_that_the_option_overrules(judged):
     judged.pytester.makeini("[pytest]\ngate_policy = proven\n")
     result = judged.run("experiments/", "-k", "gate_close")

@@ -61,23 +61,34 @@ class Figure:
 # Data sets of known truth
 
 
-def classified(right: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None) -> Evidence:
+def classified(
+    right: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None, *, stratified: bool = False
+) -> Evidence:
     """Return the evidence of a classifier that is right where `right` is True."""
     labels = np.where(right, y, 1 - y)
-    return Evidence(y, Predictions(labels), None, 2, _no_rows, groups)
+    return Evidence(y, Predictions(labels), None, 2, _no_rows, groups, stratified=stratified)
 
 
 def _no_rows():
     raise AssertionError("no metric here looks at columns")
 
 
-def ranked(rng: np.random.Generator, n: int, auc: float) -> Evidence:
-    """Return the evidence of a binormal ranking of true area `auc`; half of the rows are positive."""
-    y = np.repeat([0, 1], [n - n // 2, n // 2])
+def ranked(rng: np.random.Generator, n: int, auc: float, share: float | None = None) -> Evidence:
+    """Return the evidence of a binormal ranking of true area `auc`.
+
+    share: chance of a row to be positive; None: half of the rows are, exactly, as a stratified split has it.
+    """
+    as_split = np.repeat([0, 1], [n - n // 2, n // 2])
+    y = as_split if share is None else (rng.random(n) < share).astype(np.int64)
     ranking = rng.normal(size=n) + y * math.sqrt(2) * stats.norm.ppf(auc)
     p = stats.norm.cdf(ranking)
     return Evidence(
-        y, Predictions((p > 0.5).astype(np.int64), np.column_stack([1 - p, p]), p), None, 2, _no_rows
+        y,
+        Predictions((p > 0.5).astype(np.int64), np.column_stack([1 - p, p]), p),
+        None,
+        2,
+        _no_rows,
+        stratified=share is None,
     )
 
 
@@ -186,7 +197,15 @@ def _skilled(rng: np.random.Generator, n: int, p: float) -> tuple[Evidence, ...]
 
 def _guessed(rng: np.random.Generator, n: int, p: float) -> tuple[Evidence, ...]:
     y = np.repeat([0, 1], [n - n // 2, n // 2])
-    return (classified(rng.random(n) < p, y),)
+    return (classified(rng.random(n) < p, y, stratified=True),)
+
+
+def _skilled_as_it_comes(rng: np.random.Generator, n: int, p: float) -> tuple[Evidence, ...]:
+    return (ranked(rng, n, p, share=0.3),)
+
+
+def _guessed_as_it_comes(rng: np.random.Generator, n: int, p: float) -> tuple[Evidence, ...]:
+    return (classified(rng.random(n) < p, (rng.random(n) < 0.3).astype(np.int64)),)
 
 
 def _clustered(rng: np.random.Generator, n: int, p: float) -> tuple[Evidence, ...]:
@@ -209,7 +228,8 @@ def _ranked_pair(rng: np.random.Generator, n: int, p: float) -> tuple[Evidence, 
     mixed = (z + rng.normal(size=n)) / math.sqrt(2)
     shift = a.y * math.sqrt(2) * stats.norm.ppf(p) * (1 - 1 / math.sqrt(2))
     q = stats.norm.cdf(mixed + shift)
-    return a, Evidence(a.y, Predictions(a.predictions.labels, None, q), None, 2, _no_rows)
+    said = Predictions(a.predictions.labels, None, q)
+    return a, Evidence(a.y, said, None, 2, _no_rows, stratified=True)
 
 
 def _regressed(rng: np.random.Generator, n: int, p: float) -> tuple[Evidence, ...]:
@@ -229,7 +249,13 @@ CASES = (
     Case("accuracy, clusters", "accuracy", _clustered, FEW),
     Case("accuracy gain, paired", "accuracy", _pair, FEW),
     Case("roc_auc gain, DeLong", "roc_auc", _ranked_pair),
+    Case("log_loss, free", "log_loss", _skilled_as_it_comes, FEW),
+    Case("average_precision, free", "average_precision", _skilled_as_it_comes, FEW),
+    Case("roc_auc, free", "roc_auc", _skilled_as_it_comes),
+    Case("f1, free", "f1", _guessed_as_it_comes, FEW),
+    Case("balanced_accuracy, free", "balanced_accuracy", _guessed_as_it_comes, FEW),
 )
+"""`free`: 30 % of the rows are positive, as many as come; else half of them, exactly."""
 
 
 def _estimated(case: Case, drawn: tuple[Evidence, ...]) -> float:
@@ -350,15 +376,27 @@ def show(figures: list[Figure]) -> None:
         print(f"\nexceptions, {reason}:\n  " + "\n  ".join(cells))
 
 
+def name(function: Callable[..., Figure], arguments: tuple[object, ...]) -> str:
+    """Return what a cell is about, for `--only`."""
+    if function is coverage:
+        return f"coverage of {CASES[int(str(arguments[0]))].name}"
+    return function.__name__
+
+
 def main() -> int:
     """Simulate, print, and return 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a sixth of the draws")
     parser.add_argument("--json", metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--only", metavar="TEXT", default="", help="cells whose name has it, such as `free`")
     options = parser.parse_args()
     started = time.perf_counter()
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        cells = [pool.submit(function, *arguments) for function, arguments in work(options.quick)]
+        cells = [
+            pool.submit(function, *arguments)
+            for function, arguments in work(options.quick)
+            if options.only in name(function, arguments)
+        ]
         figures = []
         for cell in as_completed(cells):
             figures.append(cell.result())

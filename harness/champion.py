@@ -174,7 +174,7 @@ class Champion:
         self._refuse_others(data, split, rows.X)
         said = self.model.outputs(rows.X)
         who = type(self.model.estimator).__name__
-        return self._scores(data, split, said, owner=self._label, model=who)
+        return self._scores(data, split, said, owner=self._label, model=who, digest=lambda: self.digest)
 
     def _refuse_others(self, data: Dataset, split: str, X: pd.DataFrame) -> None:
         """Raise ResultError if today's rows are not such as the model was trained on."""

@@ -53,10 +53,11 @@ class Archive:
     on_note: Callable[[str], None] = lambda _: None
     """Told what a reader of the gate's outcome should know besides."""
 
-    def scores(
-        self, data: Dataset, split: str, said: Predictions, *, owner: str, model: str = "", caveat: str = ""
-    ) -> Scores:
-        """Return scores of which gates' records are told; owner: such as `experiment_x.best`."""
+    def scores(self, data: Dataset, split: str, said: Predictions, *, owner: str, **told: Any) -> Scores:
+        """Return scores of which gates' records are told.
+
+        owner: such as `experiment_x.best`; told: `model`, `caveat` and `digest`, see `Scores`.
+        """
 
         def read(metric: str, value: float) -> None:
             self.on_read(f"{owner}.{split}.{metric}", value)
@@ -67,11 +68,10 @@ class Archive:
             said,
             self.metrics,
             title=f"{owner}.{split}",
-            model=model,
             confidence=self.confidence,
             on_read=read,
             on_compare=self.on_compare,
-            caveat=caveat,
+            **told,
         )
 
 
@@ -214,7 +214,12 @@ class TrialResult:
             predictions = self.model.outputs(split.X)
         flattered = name == "validation" and self._record.stopped_early
         caveat = STOPPED_EARLY if flattered else ""
-        return self._archive.scores(self._dataset, name, predictions, owner=self._label, caveat=caveat)
+        return self._archive.scores(
+            self._dataset, name, predictions, owner=self._label, caveat=caveat, digest=self._made
+        )
+
+    def _made(self) -> str | None:
+        return model_digest(self._record, self._archive.run)
 
 
 class BestTrial(TrialResult):
@@ -265,7 +270,7 @@ class BestTrial(TrialResult):
     @property
     def digest(self) -> str | None:
         """Of the model, see `models.imprint`; None without one."""
-        return model_digest(self._record, self._archive.run)
+        return self._made()
 
     def today(self) -> Dataset:
         """Return the data set that the trial used."""

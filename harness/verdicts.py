@@ -45,9 +45,19 @@ def strictest(claims: Iterable[Claim]) -> list[Claim]:
 def asserted(comparisons: Iterable[ComparisonRecord]) -> tuple[ComparisonRecord, ...]:
     """Return comparisons as a gate has relied on them whose asserts have held.
 
-    One that did not hold has been negated, as in `assert not score < 0.8`: it stands for its opposite.
+    One that did not hold has been negated, as in `assert not score < 0.8`: it stands for its opposite. But
+    not where another of the same score holds in the same direction, as in `score >= 0.9 or score >= 0.8`:
+    the gate went on to that one.
     """
-    return tuple(one if one.held else _opposite(one) for one in comparisons)
+    known = list(comparisons)
+    held = {_direction(one) for one in known if one.held}
+    return tuple(
+        one if one.held else _opposite(one) for one in known if one.held or _direction(one) not in held
+    )
+
+
+def _direction(one: ComparisonRecord) -> tuple[str, str, bool]:
+    return one.score, one.end, one.sign in (">=", ">")
 
 
 _OPPOSITE_SIGNS: Mapping[Sign, Sign] = {">=": "<", "<": ">=", ">": "<=", "<=": ">"}
@@ -93,12 +103,20 @@ def proven(claim: Claim, share: float = 1.0) -> bool:
 
 
 def _verdict(claim: Claim, share: float = 1.0) -> Verdict:
-    if claim.estimate.certain:
+    if claim.estimate.certain or _beyond_reach(claim):
         return "PROVEN" if claim.held else "REFUTED"
     side = claim.estimate.proof(claim.threshold, share)
     if side is None:
         return "NOT PROVEN"
     return "PROVEN" if (side == "above") == (claim.sign in (">=", ">")) else "REFUTED"
+
+
+def _beyond_reach(claim: Claim) -> bool:
+    """Return whether a claim says something that no such score could make wrong, or right."""
+    lowest, highest = claim.estimate.reach
+    if claim.sign in (">=", "<"):
+        return claim.threshold <= lowest or claim.threshold > highest
+    return claim.threshold >= highest or claim.threshold < lowest
 
 
 def _judged(claim: Claim, confidence: float) -> ComparisonRecord:
@@ -164,9 +182,13 @@ def missing_text(record: ComparisonRecord) -> str:
         return ""
     if record.lower is None:
         return record.note
-    if record.rows is None:
-        return "no number of rows would settle it, if the score stays as it is"
-    return f"about {_rounded(record.rows):,} rows would settle it, if the score stays as it is"
+    rows = "no number of" if record.rows is None else f"about {_rounded(record.rows):,}"
+    said = [f"{rows} rows would settle it, if the score stays as it is"]
+    if record.note:
+        said.append(record.note)
+    elif not record.lower <= record.threshold <= (record.upper or 0.0):
+        said.append("a proof allows for one more row, worse than those seen")
+    return "; ".join(said)
 
 
 def _rounded(rows: int) -> int:

@@ -40,6 +40,7 @@ class Data:
     name: str = "income"
     group: None = None
     in_order: bool = False
+    stratified: bool = False
     content: str = ""
     rows: Callable[[str], pd.DataFrame] = lambda split: pd.DataFrame({"split": [split] * 4})
 

@@ -141,7 +141,7 @@ def test_rows_left_out_without_a_class_are_refused() -> None:
     p = np.linspace(0, 1, 41)
     said = Predictions((p > 0.5).astype(np.int64), np.column_stack([1 - p, p]), p)
     other = Predictions((p > 0.4).astype(np.int64), np.column_stack([p, 1 - p]), 1 - p)
-    trials = [Evidence(y, one, None, 2, dict) for one in (said, other)]
+    trials = [Evidence(y, one, None, 2, dict, stratified=True) for one in (said, other)]
 
     with pytest.raises(ScoreError) as told:
         corrected(METRICS["roc_auc"], trials, seed=0)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import norm
@@ -94,6 +94,7 @@ def test_intervals_contain_the_estimate_and_a_difference_is_antisymmetric(rows, 
     value, other = area(y, a, 2).value, area(y, b, 2).value
     single = auc_interval(y, a, 2, confidence)
     there, back = (auc_difference(y, *pair, 2, confidence) for pair in ((a, b), (b, a)))
+    assume(single is not None and there is not None)
 
     assert 0 <= single.lower <= value <= single.upper <= 1
     assert -1 <= there.lower <= value - other <= there.upper <= 1
@@ -110,39 +111,22 @@ def test_only_the_order_counts(rows) -> None:
     y, a, _ = rows
 
     assert auc_interval(y, np.exp(a / a.max()), 2, 0.95) == auc_interval(y, a, 2, 0.95)
-    same = auc_difference(y, a, np.exp(a / a.max()), 2, 0.95)
-    assert (same.lower, same.upper) == (0, 0)
+    assert auc_difference(y, a, np.exp(a / a.max()), 2, 0.95) is None
     mirrored, found = auc_interval(y, -a, 2, 0.95), auc_interval(y, a, 2, 0.95)
+    assert (mirrored is None) == (found is None)
+    if found is None:
+        return
     assert (mirrored.lower, mirrored.upper) == pytest.approx((1 - found.upper, 1 - found.lower), abs=1e-9)
 
 
-@pytest.mark.parametrize("k", [1, 5, 40])
-def test_a_perfect_ranking_is_as_sure_as_that_many_pairs_of_rows(k: int) -> None:
-    y = np.repeat([0, 1], [60, k])
+@pytest.mark.parametrize(
+    "ranking", [np.repeat([0.0, 1.0], [30, 20]), np.zeros(50)], ids=["perfect", "constant"]
+)
+def test_a_variance_that_says_nothing_makes_no_interval(ranking) -> None:
+    y = np.repeat([0, 1], [30, 20])
 
-    found = auc_interval(y, y + 0.0, 2, 0.95)
-
-    assert found.lower == pytest.approx(0.025 ** (1 / k))
-    assert found.upper == 1
-
-
-def test_rankings_that_say_nothing_are_not_known_to_be_useless() -> None:
-    y = np.repeat([0, 1], [30, 30])
-
-    found = auc_interval(y, np.zeros(60), 2, 0.95)
-
-    assert found.lower < 0.3
-    assert found.upper > 0.7
-    assert found.lower + found.upper == pytest.approx(1)
-
-
-def test_a_difference_without_variance_is_bounded_by_hoeffding_not_taken_as_known() -> None:
-    y = np.repeat([0, 1], [20, 20])
-
-    best = auc_difference(y, y + 0.0, -y + 0.0, 2, 0.95)
-
-    assert (best.lower, best.upper) == (pytest.approx(2 * 0.025 ** (1 / 20) - 1), 1)
-    assert best.mirrored() == auc_difference(y, -y + 0.0, y + 0.0, 2, 0.95)
+    assert auc_interval(y, ranking, 2, 0.95) is None
+    assert auc_difference(y, ranking, -ranking, 2, 0.95) is None
 
 
 def _multiclass(seed: int, n: int, k: int = 3) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -40,6 +40,11 @@ def scores(seed: int, *, skill: float = 1.0, content: str = "data", start: int =
     return Scores(subject, evidence, table(()), rows=rows, **options)
 
 
+def same() -> Scores:
+    """Return scores of one model, as two experiments may come to them."""
+    return scores(3, digest=lambda: "ab")
+
+
 @settings(deadline=None, max_examples=8)
 @given(st.integers(0, 50), st.integers(51, 99), st.sampled_from(["roc_auc", "accuracy", "f1", "log_loss"]))
 def test_a_difference_is_antisymmetric_and_within_its_interval(a: int, b: int, name: str) -> None:
@@ -51,8 +56,10 @@ def test_a_difference_is_antisymmetric_and_within_its_interval(a: int, b: int, n
     assert (there.n, there.method) == (N, back.method)
 
 
-def test_a_model_differs_from_itself_by_nothing() -> None:
-    gain = scores(3) - scores(3)
+@pytest.mark.parametrize("known", ["object", "digest"])
+def test_a_model_differs_from_itself_by_nothing(known: str) -> None:
+    a = scores(3)
+    gain = a - a if known == "object" else same() - same()
 
     for name in ("roc_auc", "accuracy", "log_loss"):
         found = getattr(gain, name)
@@ -144,6 +151,41 @@ def test_slices_differ_by_newcombes_interval() -> None:
 
 
 def test_a_model_is_known_not_to_be_worse_than_itself() -> None:
-    same = (scores(3) - scores(3)).roc_auc.estimate
+    itself = (same() - same()).roc_auc.estimate
 
-    assert [same.proof(t) for t in (-0.002, 0.0, 0.002)] == ["above", None, "below"]
+    assert [itself.proof(t) for t in (-0.002, 0.0, 0.002)] == ["above", None, "below"]
+    assert itself.certain
+    assert itself.note == ""
+
+
+@pytest.mark.parametrize("digests", [(None, None), ("ab", "cd")])
+def test_two_models_that_say_the_same_of_these_rows_are_not_one(digests) -> None:
+    a, b = (scores(3, digest=lambda made=made: made) for made in digests)
+
+    gain = (a - b).accuracy
+
+    assert (gain, gain.method) == (0, "Bayesian bootstrap")
+    assert gain.lower == -gain.upper < -0.01
+    assert not gain.estimate.certain
+    assert gain.estimate.proof(-0.001) is None
+
+
+def test_models_that_say_different_things_are_not_asked_for_their_digests() -> None:
+    def digest() -> str:
+        raise AssertionError("made of files")
+
+    gain = (scores(1, digest=digest) - scores(2, digest=digest)).roc_auc
+
+    assert gain.lower < gain < gain.upper
+
+
+def test_slices_of_too_few_rows_for_a_loss_prove_nothing() -> None:
+    test = scores(1).where(sex=["F", "M"])
+    few, rest = test.only(np.arange(N) < 40, "few"), test.only(np.arange(N) >= 40, "rest")
+
+    gap = few.log_loss - rest.log_loss
+
+    assert isinstance(gap.estimate, Apart)
+    assert gap.estimate.proof(50.0) is None
+    assert gap.estimate.note == "log_loss proves nothing on fewer than 50 rows, and these are 40"
+    assert (few.accuracy - rest.accuracy).estimate.proof(0.9) == "below"

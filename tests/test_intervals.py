@@ -143,7 +143,7 @@ def test_rows_without_an_error_are_no_proof_that_there_is_none(name: str) -> Non
         assert (found.upper, found.n, found.method) == (pytest.approx(1), 35, "Bayesian bootstrap")
         assert intervals.proof(METRICS[name], e, 0.97, 0.95) is None
     assert intervals.interval(METRICS["accuracy"], e, 0.95).lower == pytest.approx(0.9011, abs=1e-4)
-    assert intervals.interval(METRICS["roc_auc"], e, 0.95).lower < 0.75
+    assert intervals.interval(METRICS["roc_auc"], e, 0.95).lower < 0.95
 
 
 @few
@@ -191,13 +191,28 @@ def test_a_difference_is_antisymmetric_to_the_last_bit(name: str, one: int, othe
         assert there.lower <= metric.function(mine) - metric.function(theirs) <= there.upper
 
 
-@pytest.mark.parametrize("name", DIFFERENCES)
-def test_a_model_differs_from_itself_by_exactly_nothing(name: str) -> None:
+@pytest.mark.parametrize("name", ["accuracy", "recall", "roc_auc", "average_precision"])
+@pytest.mark.parametrize("n", [15, 120])
+def test_models_that_say_the_same_of_these_rows_may_differ_on_others(name: str, n: int) -> None:
+    metric, a = METRICS[name], evidence(name, 1, n=n)
+    b = dataclasses.replace(a)
+
+    found = intervals.difference(metric, a, b, 0.95)
+
+    # Of n rows in 2.5 % of samples none differs although this share of all rows does.
+    assert 0.8 * (1 - 0.025 ** (1 / n)) < found.upper == -found.lower < 20 / n
+    assert (found.n, found.method) == (n, "Bayesian bootstrap")
+    assert intervals.difference_proof(metric, a, b, -0.001, 0.95) is None
+    assert intervals.difference_proof(metric, a, b, -0.9, 0.95) == "above"
+
+
+@pytest.mark.parametrize("name", ["log_loss", "rmse", "r2"])
+def test_of_a_loss_nothing_is_known_where_two_models_say_the_same(name: str) -> None:
     metric, e = METRICS[name], evidence(name, 1)
 
-    found = intervals.difference(metric, e, dataclasses.replace(e), 0.95)
-
-    assert (found.lower, found.upper, found.n) == (0.0, 0.0, 120)
+    with pytest.raises(ScoreError) as told:
+        intervals.difference(metric, e, dataclasses.replace(e), 0.95)
+    assert told.value.problem == f"{name} has no interval: both models say the same of all 120 rows"
 
 
 def test_only_what_a_metric_looks_at_makes_a_difference() -> None:
@@ -207,7 +222,7 @@ def test_only_what_a_metric_looks_at_makes_a_difference() -> None:
 
     same, other = (intervals.difference(METRICS[name], a, b, 0.95) for name in ("f1", "log_loss"))
 
-    assert (same.lower, same.upper) == (0, 0)
+    assert (same.method, other.method) == ("Bayesian bootstrap", "paired BCa bootstrap")
     assert other.lower < other.upper
     own = Metric(
         name="own",
@@ -245,15 +260,6 @@ def test_a_difference_says_how_it_was_found(name: str, make, method: str) -> Non
     a, b = make(evidence(name, 1)), make(evidence(name, 2))
 
     assert intervals.difference(METRICS[name], a, b, 0.95).method == method
-
-
-@pytest.mark.parametrize("name", ["roc_auc", "accuracy", "rmse"])
-def test_of_a_model_and_itself_the_method_is_that_of_any_other(name: str) -> None:
-    a, b = evidence(name, 1), evidence(name, 2)
-
-    for make in (lambda e: e, with_groups):
-        itself, another = (intervals.difference(METRICS[name], make(a), make(x), 0.95) for x in (a, b))
-        assert itself.method == another.method
 
 
 def against(more: int, fewer: int, both: int = 30) -> tuple[Evidence, Evidence]:
@@ -329,7 +335,7 @@ def test_proofs_of_a_difference_mirror_each_other(one: int, other: int, name: st
 
 def test_groups_that_hold_one_class_are_drawn_within_it() -> None:
     y = np.repeat([0, 1], 40)
-    e = dataclasses.replace(ranked(3, n=80), y=y, groups=np.arange(80) // 8)
+    e = dataclasses.replace(ranked(3, n=80), y=y, groups=np.arange(80) // 8, stratified=True)
 
     assert e.units.sizes == (5, 5)
     assert dataclasses.replace(e, y=np.arange(80) % 2).units.sizes == (10,)
@@ -353,3 +359,69 @@ def test_recall_of_no_positive_row_is_nothing_also_where_rows_have_groups() -> N
     for name in ("recall", "precision", "f1"):
         with pytest.raises(ScoreError, match=f"{name} has no interval: none of 80 rows is "):
             intervals.proof(METRICS[name], e, 0.5, 0.95)
+
+
+def _calibrated(seed: int, n: int = 300) -> Evidence:
+    """Return a calibrated model of rows of which some 15 % are positive, as many as come."""
+    rng = np.random.default_rng(seed)
+    p = 1 / (1 + np.exp(2.5 - 1.5 * rng.normal(size=n)))
+    y = (rng.random(n) < p).astype(np.int64)
+    said = Predictions((p > 0.5).astype(np.int64), np.column_stack([1 - p, p]), p)
+    return Evidence(y, said, None, 2, dict)
+
+
+def test_of_rows_as_they_come_the_share_of_a_class_is_not_known() -> None:
+    """Most of what a log loss may be hangs on it: resamples that keep it hold the truth in 3 of 5 cases."""
+    metric, truth = METRICS["log_loss"], METRICS["log_loss"].function(_calibrated(0, 400_000))
+    held = {True: 0, False: 0}
+    for seed in range(1, 121):
+        for stratified in held:
+            e = dataclasses.replace(_calibrated(seed), stratified=stratified)
+            found = intervals.interval(metric, e, 0.95)
+            held[stratified] += found.lower <= truth <= found.upper
+
+    assert held[False] >= 107  # of 120; 114 at 95 %
+    assert held[True] <= 95
+
+
+def test_a_slice_and_groups_are_not_stratified() -> None:
+    e = dataclasses.replace(ranked(1), stratified=True)
+
+    assert len(e.units.sizes) == 2
+    assert len(e.take(np.arange(120) < 60).units.sizes) == 1
+    assert len(e.repeated(2).units.sizes) == 2
+
+
+@pytest.mark.parametrize("name", ["balanced_accuracy", "roc_auc", "average_precision", "accuracy"])
+def test_as_many_rows_as_would_settle_it_settle_it(name: str) -> None:
+    a = ranked(1, n=60, skill=6.0)
+    b = dataclasses.replace(a)
+    metric = METRICS[name]
+
+    rows = intervals.difference_settling(metric, a, b, -0.02, 0.95)
+
+    assert rows is not None
+    assert intervals.difference_proof(metric, a, b, -0.02, 0.95) is None
+    for times, proven in ((rows / 60 * 0.4, None), (rows / 60 * 1.4, "above")):
+        more = [one.repeated(max(round(times), 1)) for one in (a, b)]
+        assert intervals.difference_proof(metric, *more, -0.02, 0.95) == proven
+
+
+def test_rows_repeated_keep_their_groups_apart() -> None:
+    e = with_groups(ranked(1, n=8)).repeated(3)
+
+    assert e.groups.tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4 + [4] * 4 + [5] * 4
+    assert e.y.tolist() == ranked(1, n=8).y.tolist() * 3
+
+
+def test_what_proves_nothing_says_how_few_there_are() -> None:
+    e = dataclasses.replace(valued(1), groups=np.arange(120) // 12)
+
+    assert intervals.shortage(METRICS["rmse"], e) == (
+        "rmse proves nothing on fewer than 50 groups, and these are 10"
+    )
+    blocks = dataclasses.replace(e, grouping="block")
+    assert "50 blocks of neighbours in time, and these are 10" in intervals.shortage(METRICS["rmse"], blocks)
+    assert "50 rows, and these are 49" in intervals.shortage(METRICS["log_loss"], ranked(1, n=49))
+    assert intervals.shortage(METRICS["rmse"], valued(1)) == ""
+    assert intervals.shortage(METRICS["accuracy"], ranked(1, n=9)) == ""

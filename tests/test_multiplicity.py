@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from harness.errors import ScoreError
 from harness.multiplicity import note
 from harness.scoring.score import Claim
@@ -11,6 +13,7 @@ class Level:
     """An estimate that is proven at a share of the risk, or not."""
 
     certain = False
+    reach = (-math.inf, math.inf)
 
     def __init__(self, needed: float) -> None:
         self.needed = needed
@@ -20,9 +23,10 @@ class Level:
 
 
 class Unsure:
-    certain = False
-
     """An estimate that has no interval, as that of a largest error."""
+
+    certain = False
+    reach = (-math.inf, math.inf)
 
     def proof(self, threshold, share=1.0):
         raise ScoreError("max_error has no interval", "use rmse")

@@ -237,3 +237,23 @@ def test_copies_keep_the_interval() -> None:
 def test_a_score_without_an_interval_says_so() -> None:
     with pytest.raises(ScoreError, match=r"no interval is known for this cost; read the score from"):
         Score(0.5, "cost", 10).lower  # noqa: B018
+
+
+def test_putting_scores_in_order_claims_nothing_but_comparing_them_does() -> None:
+    told: list[Claim] = []
+    a, b = watched(0.9, told), watched(0.8, told)
+
+    assert max(a, b) == a
+    assert min([b, a]) == b
+    assert sorted([a, b], key=lambda score: score) == [b, a]
+    assert [max(pair) for pair in ((a, b),)] == [a]
+    scores = [a, b]
+    scores.sort()
+    assert told == []
+
+    assert max(a, b) > 0.7
+    assert [claim.threshold for claim in told] == [0.7]
+    assert all(one <= a for one in scores)
+    assert len(told) == 3
+    assert max(a, 0.5) == a  # a number is a threshold, wherever
+    assert told[-1].threshold == 0.5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,6 +115,7 @@ class Level:
     """An estimate that is proven at a share of the risk, or not."""
 
     certain = False
+    reach = (-math.inf, math.inf)
 
     def __init__(self, needed: float) -> None:
         self.needed = needed
@@ -149,3 +152,63 @@ def test_claims_together_are_those_of_holms_procedure(needed):
 def test_of_two_claims_at_half_the_risk_one_alone_may_take_the_whole():
     assert len(adjusted(leveled(0.5, 0.9))) == 2
     assert len(adjusted(leveled(0.6, 0.9))) == 0
+
+
+@pytest.mark.parametrize(
+    ("sign", "threshold", "verdict"),
+    [
+        ("<=", 1.0, "PROVEN"),
+        (">=", 0.0, "PROVEN"),
+        (">", -0.5, "PROVEN"),
+        ("<", 1.5, "PROVEN"),
+        (">", 1.0, "REFUTED"),
+        (">=", 1.5, "REFUTED"),
+        ("<", 0.0, "REFUTED"),
+        ("<", 1.0, "NOT PROVEN"),
+        (">", 0.0, "NOT PROVEN"),
+    ],
+)
+def test_what_no_such_score_could_make_wrong_is_proven(sign, threshold, verdict):
+    class Share(Known):
+        reach = (0.0, 1.0)
+
+    value = 0.0 if threshold == 0 and sign != "<" else 1.0 if threshold == 1 else 0.5
+    ends = Interval(lower=0.0, upper=1.0, n=9, method="Wilson")
+
+    class Unclear(Share):
+        def proof(self, threshold, share=1.0):
+            return None
+
+    found = judge([claim(value, sign, threshold, 0, 1, estimate=Unclear(value, ends))], 0.95)
+
+    assert found[0].verdict == verdict
+
+
+def test_of_a_choice_between_two_thresholds_the_one_that_held_counts():
+    missed, held = record(0.87, ">=", 0.88, 0.85, 0.90), record(0.87, ">=", 0.80, 0.85, 0.90)
+
+    assert asserted([missed, held]) == (held,)
+    other = record(0.87, "<", 0.86, 0.85, 0.90)
+    assert [one.sign for one in asserted([other, held])] == [">=", ">="]
+
+
+def test_a_proof_that_is_more_careful_than_the_interval_says_why():
+    cautious = ComparisonRecord(
+        score="x",
+        value=0.0,
+        sign=">",
+        threshold=-0.1,
+        held=True,
+        verdict="NOT PROVEN",
+        lower=-0.05,
+        upper=0.05,
+        n=57,
+        method="DeLong",
+        rows=120,
+        confidence=0.95,
+    )
+
+    assert missing_text(cautious) == (
+        "about 120 rows would settle it, if the score stays as it is; "
+        "a proof allows for one more row, worse than those seen"
+    )

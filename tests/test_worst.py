@@ -50,12 +50,12 @@ def test_two_classes_have_one_ranking() -> None:
     assert bad.labels.tolist() == [0, 1, 1, 0]
 
 
-def test_new_rows_weigh_what_their_class_does_on_average() -> None:
+def test_new_rows_weigh_what_the_heaviest_of_their_class_does() -> None:
     weight = np.array([1.0, 3.0, 1.0, 1.0, 5.0, 5.0])
 
     more = with_more(replace(_three(), weight=weight), np.array([0, 2]), right=False)
 
-    assert more.weight[6:].tolist() == [2.0, 5.0]
+    assert more.weight[6:].tolist() == [3.0, 5.0]
 
 
 def test_new_rows_are_groups_that_weigh_what_groups_do() -> None:

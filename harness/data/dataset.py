@@ -62,6 +62,7 @@ class Dataset:
         rows: Callable[[str], pd.DataFrame],
         group: str | None = None,
         in_order: bool = False,
+        stratified: bool = False,
         content: str = "",
         resplit: Callable[[Repeat], Dataset] | None = None,
     ) -> None:
@@ -74,6 +75,8 @@ class Dataset:
         """Column whose equal values never stand in two splits; None if there is none."""
         self.in_order = in_order
         """Whether the rows of each split stand in the order of time."""
+        self.stratified = stratified
+        """Whether it was settled before the draw how many rows of each class a split gets."""
         self.content = content
         """Digest of the loaded rows alone, which data sets that split or see them in other ways share."""
         self.steps: tuple[Any, ...] = ()
@@ -199,6 +202,7 @@ class Dataset:
             rows=self.rows,
             group=self.group,
             in_order=self.in_order,
+            stratified=self.stratified,
             content=self.content,
         )
         after.steps = (*self.steps, step)

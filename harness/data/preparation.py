@@ -18,7 +18,7 @@ from harness.data.labels import quote
 from harness.data.loaded import examine, feature_columns, needs_frame, weights
 from harness.data.partition import Partition, divide, shares
 from harness.data.repeated import repeated
-from harness.data.resplit import manner
+from harness.data.resplit import by_target, manner
 from harness.data.table import Rows
 from harness.data.target import Target, read_target
 from harness.declarations import DatasetDeclaration
@@ -199,6 +199,7 @@ def open_dataset(prepared: Prepared, store: Store, seal: Seal) -> Dataset:
         rows=lambda split: rows(split).frame,
         group=prepared.manner.get("group"),
         in_order=bool(prepared.manner.get("time")),
+        stratified=by_target(prepared.manner),
         content=prepared.content,
         resplit=lambda repeat: repeated(prepared, stored, repeat),
     )

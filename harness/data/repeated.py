@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.data import resplit, splits
 from harness.data.dataset import Dataset, Split
 from harness.data.labels import quote
-from harness.data.resplit import Repeat
+from harness.data.resplit import Repeat, by_target
 from harness.data.seal import Shut
 from harness.data.table import Rows
 from harness.errors import DataError
@@ -78,6 +78,7 @@ def repeated(prepared: Prepared, stored: Callable[[str], Rows], repeat: Repeat) 
         rows=rows,
         group=prepared.manner.get("group"),
         in_order=bool(prepared.manner.get("time")),
+        stratified=by_target(prepared.manner),
         content=prepared.content,
     )
 

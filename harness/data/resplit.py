@@ -100,6 +100,11 @@ def manner(declaration: DatasetDeclaration, task: str) -> dict[str, Any]:
     }
 
 
+def by_target(how: Manner) -> bool:
+    """Return whether the rows are divided class by class."""
+    return how.get("stratify") is not None and how["stratify"] == how["target"]
+
+
 def columns(how: Manner) -> list[str]:
     """Return the columns, besides the target, that `splits` must see."""
     wanted = [how["stratify"], how["group"], *how["time"], *how["key"]]

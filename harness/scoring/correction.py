@@ -122,13 +122,15 @@ def _left_out(
     inside = np.column_stack(
         [sign * _values(metric, *pair, units, counts) for pair in zip(trials, stages, strict=True)]
     )
-    winner = np.where(np.isfinite(inside), inside, -np.inf).argmax(axis=1)
+    scored = np.isfinite(inside)
+    winner = np.where(scored, inside, -np.inf).argmax(axis=1)
+    winner[~scored.any(axis=1)] = -1  # nobody's, as of a resample without a row of some class
     outside = (counts == 0).astype(np.uint8)
     found = [
         _values(metric, trials[k], stages[k][winner == k], units, outside[winner == k])
-        for k in np.unique(winner)
+        for k in np.unique(winner[winner >= 0])
     ]
-    scores = np.concatenate(found)
+    scores = np.concatenate(found or [np.empty(0)])
     return np.asarray(scores[np.isfinite(scores)])
 
 

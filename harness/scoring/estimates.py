@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -44,6 +45,10 @@ class Estimate(Protocol):
         """Whether its value is the true one, whatever the rows."""
 
     @property
+    def reach(self) -> tuple[float, float]:
+        """The lowest and the highest value that there can be."""
+
+    @property
     def note(self) -> str:
         """What else is to be said of it."""
 
@@ -73,6 +78,10 @@ class _Estimate:
     @property
     def certain(self) -> bool:
         return False
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        return -math.inf, math.inf
 
     @property
     def note(self) -> str:
@@ -133,6 +142,8 @@ class Single(_Estimate):
     confidence: float
     value: float
     caveat: str = ""
+    model: Callable[[], str | None] = lambda: None
+    """Gives the digest of the model; None if nobody knows which it is."""
 
     def interval(self) -> Interval:
         return intervals.interval(self.metric, self.evidence, self.confidence)
@@ -147,14 +158,33 @@ class Single(_Estimate):
         if not isinstance(other, Single) or other.metric.name != self.metric.name:
             return Unknown("the two scores are not of one metric")
         if self.rows.same(other.rows):
-            return Paired(metric=self.metric, a=self.evidence, b=other.evidence, confidence=self.confidence)
+            return Paired(
+                metric=self.metric,
+                a=self.evidence,
+                b=other.evidence,
+                confidence=self.confidence,
+                itself=self._is(other),
+            )
         if self.evidence.groups is not None or not self.rows.apart(other.rows):
             return Unknown("the two scores are on rows that are neither the same nor disjoint")
         return Apart(a=self, b=other)
 
+    def _is(self, other: Single) -> bool:
+        """Return whether both are of one model, and not of two that say the same of these rows."""
+        if self.evidence.predictions is other.evidence.predictions:
+            return True
+        if not intervals.alike(self.metric, self.evidence, other.evidence):
+            return False  # without asking for digests, which are made of files
+        return (model := self.model()) is not None and model == other.model()
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        return self.metric.lowest, self.metric.highest
+
     @property
     def note(self) -> str:
-        return self.caveat
+        few = intervals.shortage(self.metric, self.evidence)
+        return "; ".join(text for text in (self.caveat, few) if text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -165,6 +195,8 @@ class Paired(_Estimate):
     a: Evidence
     b: Evidence
     confidence: float
+    itself: bool = False
+    """Whether both are the same model."""
 
     @property
     def value(self) -> float:
@@ -172,12 +204,16 @@ class Paired(_Estimate):
 
     @property
     def certain(self) -> bool:
-        return intervals.alike(self.metric, self.a, self.b)
+        return self.itself
 
     def interval(self) -> Interval:
+        if self.itself:
+            return Interval(lower=0.0, upper=0.0, n=len(self.a), method="the same model")
         return intervals.difference(self.metric, self.a, self.b, self.confidence)
 
     def proof(self, threshold: float, share: float = 1.0) -> Side | None:
+        if self.itself:
+            return None if threshold == 0 else "above" if threshold < 0 else "below"
         confidence = _stricter(self.confidence, share)
         return intervals.difference_proof(self.metric, self.a, self.b, threshold, confidence)
 
@@ -186,8 +222,9 @@ class Paired(_Estimate):
 
     @property
     def note(self) -> str:
-        p = intervals.mcnemar(self.metric, self.a, self.b)
-        return "" if p is None else f"exact McNemar p {p:.2g}"
+        p = None if self.itself else intervals.mcnemar(self.metric, self.a, self.b)
+        exact = "" if p is None else f"exact McNemar p {p:.2g}"
+        return "; ".join(text for text in (exact, intervals.shortage(self.metric, self.a)) if text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -206,11 +243,18 @@ class Apart(_Estimate):
         return _mover((self.a.value, a.lower, a.upper), (self.b.value, b.lower, b.upper), a.n + b.n, a.method)
 
     def proof(self, threshold: float, share: float = 1.0) -> Side | None:
+        if self.note:
+            return None
         found = self._bounds(share)
         return "above" if found.lower >= threshold else "below" if found.upper <= threshold else None
 
     def settling(self, threshold: float) -> int | None:
         return enough(self.a.value - self.b.value, self._bounds(1.0), threshold)
+
+    @property
+    def note(self) -> str:
+        few = [intervals.shortage(part.metric, part.evidence) for part in (self.a, self.b)]
+        return next((text for text in few if text), "")
 
     def _bounds(self, share: float) -> Interval:
         ends = [

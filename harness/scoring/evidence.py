@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -28,6 +28,8 @@ class Evidence:
     rows: gives the n raw rows; called only for a slice or for a `@metric` that takes `X`.
     groups: (n,) codes of rows that belong together, None if each stands for itself.
     grouping: what the groups are, as methods of intervals call it: "cluster", or "block" of a time.
+    stratified: whether it was settled before the rows were drawn how many each class has. Where it was not,
+    resamples must not settle it either: much of what a log loss may be hangs on it.
     """
 
     y: NDArray[Any]
@@ -37,6 +39,7 @@ class Evidence:
     rows: Callable[[], DataFrame]
     groups: NDArray[np.int64] | None = None
     grouping: str = "cluster"
+    stratified: bool = False
 
     def __len__(self) -> int:
         return len(self.y)
@@ -61,6 +64,15 @@ class Evidence:
             groups=None if self.groups is None else self.groups[positions],
             grouping=self.grouping,
         )
+
+    def repeated(self, times: int) -> Evidence:
+        """Return the evidence of as many rows of each kind, and groups, `times` over."""
+        n = len(self)
+        again = replace(self.at(np.tile(np.arange(n), times)), stratified=self.stratified)
+        if self.groups is None:
+            return again
+        step = np.repeat(np.arange(times) * (self.groups.max() + 1), n)
+        return replace(again, groups=np.tile(self.groups, times) + step)
 
     @cached_property
     def truth(self) -> NDArray[Any]:
@@ -91,8 +103,8 @@ class Evidence:
 
     @cached_property
     def units(self) -> Units:
-        """What a resample draws: rows, within their class, or whole groups."""
-        return units(len(self), self.y if self.n_classes else None, self.groups)
+        """What a resample draws: rows, within their class if they came so, or whole groups."""
+        return units(len(self), self.y if self.stratified else None, self.groups)
 
     @cached_property
     def normalized(self) -> bool:

@@ -17,7 +17,8 @@ from harness.uncertainty import bootstrap, proportions
 from harness.uncertainty import mcnemar as exact
 from harness.uncertainty.delong import auc_difference, auc_interval
 from harness.uncertainty.interval import Interval
-from harness.uncertainty.search import by_square_root
+from harness.uncertainty.resamples import MOST_UNITS
+from harness.uncertainty.search import by_square_root, by_two_widths
 from harness.uncertainty.statistics import Combination, Statistic
 
 __tracebackhide__ = True
@@ -27,6 +28,12 @@ Side = Literal["above", "below"]
 LEAST = 50
 """Rows, or groups, below which resampling proves nothing of losses that one row can make as large as it
 likes: of 26 rows with normal errors, every twelfth proof about an rmse is false."""
+
+BAYESIAN = "Bayesian bootstrap"
+"""Method of an interval whose ends are those of `bootstrap.bound`."""
+
+_MOST_REPEATED = MOST_UNITS // 4
+"""Rows up to which it is found out, and not assumed, how a bound moves with their number."""
 
 
 def interval(metric: Metric, evidence: Evidence, confidence: float) -> Interval:
@@ -41,7 +48,8 @@ def interval(metric: Metric, evidence: Evidence, confidence: float) -> Interval:
         return proportions.wilson(*counted, confidence)
     ranking = evidence.predictions.ranking
     if _is(metric, "roc_auc") and _plain(evidence) and ranking is not None:
-        return auc_interval(evidence.y, ranking, evidence.n_classes, confidence)
+        found = auc_interval(evidence.y, ranking, evidence.n_classes, confidence)
+        return _beyond_the_seen(metric, evidence, confidence) if found is None else found
     try:
         return _bootstrapped(
             metric, statistic(metric, evidence), float(metric.function(evidence)), evidence, confidence
@@ -49,8 +57,13 @@ def interval(metric: Metric, evidence: Evidence, confidence: float) -> Interval:
     except bootstrap.AlikeError:
         if not worst.bounded(metric):
             raise
-        lower, upper = bounds(metric, evidence, confidence)
-        return Interval(lower=lower, upper=upper, n=len(evidence), method="Bayesian bootstrap")
+        return _beyond_the_seen(metric, evidence, confidence)
+
+
+def _beyond_the_seen(metric: Metric, evidence: Evidence, confidence: float) -> Interval:
+    """Return the interval of a score of rows of which none tells how it may vary: all are right, say."""
+    lower, upper = bounds(metric, evidence, confidence)
+    return Interval(lower=lower, upper=upper, n=len(evidence), method=BAYESIAN)
 
 
 def bounds(metric: Metric, evidence: Evidence, confidence: float) -> tuple[float, float]:
@@ -79,37 +92,56 @@ def settling(metric: Metric, evidence: Evidence, threshold: float, confidence: f
     """Return how many rows would tell on which side of `threshold` the true score lies.
 
     The score is taken to stay as it is. They are rows of the kind that `Interval.n` counts: exact for
-    proportions, else by the square root law. None if no number does: the score equals the threshold, or more
-    than 10**9 rows would be needed.
+    proportions, by the square root law for losses; else by what four times these rows would bring, for the
+    row that is added to them weighs less and less. None if no number does: the score equals the threshold,
+    or more than 10**9 rows would be needed.
     """
     if (counted := _counted(metric, evidence)) is not None:
         return proportions.settling(*counted, threshold, confidence)
     value = float(metric.function(evidence))
-    end = _bound(metric, evidence, confidence, "above" if value > threshold else "below")
-    return _at_least(
-        metric, evidence, by_square_root(len(evidence), abs(value - end), abs(value - threshold))
-    )
+    side: Side = "above" if value > threshold else "below"
+    half = abs(value - _bound(metric, evidence, confidence, side))
+    if half and worst.bounded(metric) and len(evidence) <= _MOST_REPEATED:
+        narrower = abs(value - _bound(metric, evidence.repeated(4), confidence, side))
+        return by_two_widths(len(evidence), half, narrower, abs(value - threshold))
+    return _at_least(metric, evidence, by_square_root(len(evidence), half, abs(value - threshold)))
 
 
 def difference(metric: Metric, a: Evidence, b: Evidence, confidence: float) -> Interval:
     """Return the interval of the score of a minus that of b, which are of the same rows in the same order.
 
     DeLong for roc_auc, else the paired bootstrap: both sides see the same resamples. Exchanging a and b
-    mirrors it exactly; predictions that are equal in what the metric looks at give [0, 0].
+    mirrors it exactly. Two models that say the same of all these rows may differ on others: how much is told
+    by `bootstrap.bound`.
+
+    Raise `ScoreError` where there is none, as of equal predictions and a loss.
     """
     if (mine := _said(metric, a)) == (other := _said(metric, b)):
-        return Interval(lower=0.0, upper=0.0, n=len(a), method=_paired_method(metric, a))
+        return _beyond_the_same(metric, a, b, confidence)
     value_a, value_b = float(metric.function(a)), float(metric.function(b))
     if (value_a, mine) < (value_b, other):  # one order, so that no rounding depends on who is first
         return difference(metric, b, a, confidence).mirrored()
     if _is(metric, "roc_auc") and _plain(a):
         assert a.predictions.ranking is not None, "Scores refuses a metric whose input is missing"
         assert b.predictions.ranking is not None, "Scores refuses a metric whose input is missing"
-        return auc_difference(
-            a.y, a.predictions.ranking, b.predictions.ranking, a.n_classes, confidence
-        ).around(value_a - value_b)
+        rankings = a.predictions.ranking, b.predictions.ranking
+        found = auc_difference(a.y, *rankings, a.n_classes, confidence)
+        if found is None:
+            return _beyond_the_same(metric, a, b, confidence)
+        return found.around(value_a - value_b)
     both = Combination((statistic(metric, a), statistic(metric, b)), (1.0, -1.0))
     return _bootstrapped(metric, both, value_a - value_b, a, confidence, paired=True)
+
+
+def _beyond_the_same(metric: Metric, a: Evidence, b: Evidence, confidence: float) -> Interval:
+    """Return the interval of a difference of which no row tells how it may vary."""
+    if not worst.bounded(metric):
+        raise bootstrap.AlikeError(
+            f"{metric.name} has no interval: both models say the same of all {len(a):,} rows",
+            "take more rows, or compare a score whose interval counts rows, such as accuracy",
+        )
+    lower, upper = difference_bounds(metric, a, b, confidence)
+    return Interval(lower=lower, upper=upper, n=len(a), method=BAYESIAN)
 
 
 def mcnemar(metric: Metric, a: Evidence, b: Evidence) -> float | None:
@@ -137,8 +169,6 @@ def difference_proof(
     """
     if _few(metric, a):
         return None
-    if alike(metric, a, b):
-        return None if threshold == 0 else "above" if threshold < 0 else "below"
     value = float(metric.function(a)) - float(metric.function(b))
     if value >= threshold and _exceeds(metric, a, b, threshold, confidence):
         return "above"
@@ -152,8 +182,8 @@ def difference_settling(
 ) -> int | None:
     """Return how many rows would tell on which side of `threshold` the true difference lies.
 
-    The difference is taken to stay as it is; exact for accuracy and a threshold of 0, else by the square root
-    law. None if no number does.
+    The difference is taken to stay as it is; exact for accuracy and a threshold of 0, else as `settling`
+    has it. None if no number does.
     """
     value = float(metric.function(a)) - float(metric.function(b))
     if value < threshold:
@@ -162,9 +192,12 @@ def difference_settling(
         return exact.settling(*differing, len(a), (1 - confidence) / 2)
     if metric.needs == "ranking" and not metric.place and threshold >= 0:
         end = difference(metric, a, b, confidence).lower
-    else:
-        end = _difference_bound(metric, a, b, confidence)
-    return _at_least(metric, a, by_square_root(len(a), value - end, value - threshold))
+        return by_square_root(len(a), value - end, value - threshold)
+    half = value - _difference_bound(metric, a, b, confidence)
+    if half and worst.bounded(metric) and len(a) <= _MOST_REPEATED:
+        narrower = value - _difference_bound(metric, a.repeated(4), b.repeated(4), confidence)
+        return by_two_widths(len(a), half, narrower, value - threshold)
+    return _at_least(metric, a, by_square_root(len(a), half, value - threshold))
 
 
 def _exceeds(metric: Metric, a: Evidence, b: Evidence, threshold: float, confidence: float) -> bool:
@@ -203,6 +236,15 @@ def _difference_bound(metric: Metric, a: Evidence, b: Evidence, confidence: floa
     if worst.bounded(metric):
         return worst.lower_bound_of_difference(metric, a, b, (1 - confidence) / 2)
     return difference(metric, a, b, confidence).lower
+
+
+def shortage(metric: Metric, evidence: Evidence) -> str:
+    """Return why so few rows prove nothing about such a score; empty if they may."""
+    if not _few(metric, evidence):
+        return ""
+    kinds = {"cluster": "groups", "block": "blocks of neighbours in time"}
+    kind = "rows" if evidence.groups is None else kinds[evidence.grouping]
+    return f"{metric.name} proves nothing on fewer than {LEAST} {kind}, and these are {len(evidence.units)}"
 
 
 def _few(metric: Metric, evidence: Evidence) -> bool:
@@ -282,13 +324,6 @@ def _bootstrapped(
         raise type(error)(f"{metric.name} has no interval: {error.problem}", error.remedy) from error
 
 
-def _paired_method(metric: Metric, evidence: Evidence) -> str:
-    if _is(metric, "roc_auc") and _plain(evidence):
-        return "DeLong"
-    grouping = f"{evidence.grouping} " if evidence.groups is not None else ""
-    return f"paired {grouping}BCa bootstrap"
-
-
 def _said(metric: Metric, evidence: Evidence) -> tuple[bytes, ...]:
     """Return the predictions that the metric looks at; a `@metric` may look at all of them."""
     said = evidence.predictions
@@ -298,7 +333,7 @@ def _said(metric: Metric, evidence: Evidence) -> tuple[bytes, ...]:
 
 
 def alike(metric: Metric, a: Evidence, b: Evidence) -> bool:
-    """Return whether two models say the same, so that their difference is 0, whatever the rows."""
+    """Return whether two models say the same of these rows, in what the metric looks at."""
     return _said(metric, a) == _said(metric, b)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from harness.errors import ScoreError
 from harness.results import End, Sign
+from harness.scoring.caller import ordering
 from harness.scoring.estimates import Estimate, Known, Unknown
 
 __tracebackhide__ = True
@@ -353,6 +354,8 @@ def _difference(a: Score, b: Score) -> Any:
 
 def _compare(left: _Compared, other: Any, sign: Sign, compare: Callable[[Any, Any], Any]) -> Any:
     held = compare(float(left), _plain(other))
+    if isinstance(other, _Compared) and ordering(2):
+        return held  # of which is the larger for `max` or `sorted` a gate claims nothing
     if isinstance(other, numbers.Real) and not isinstance(other, bool) and not math.isnan(other):
         score = left._parts()[0]
         second = other._parts()[0] if isinstance(other, _Compared) else None

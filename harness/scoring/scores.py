@@ -50,6 +50,7 @@ class Scores:
     on_read: told the name and the value whenever a score is read as an attribute; on_compare: told of
         comparisons of scores with numbers.
     caveat: why the scores flatter the model, if they do.
+    digest: gives that of the model, so that a difference to itself is known to be 0.
 
     A score that does not exist for this task, these predictions or these rows is a `ScoreError`.
     `a - b` are the paired differences of two models' scores on the same rows.
@@ -66,12 +67,14 @@ class Scores:
         on_read: Callable[[str, float], None] | None = None,
         on_compare: Listener | None = None,
         caveat: str = "",
+        digest: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._subject, self._evidence = subject, evidence
         self._metrics = dict(metrics)
         self._rows = rows or Rows(content="", positions=np.arange(len(evidence)))
         self._confidence = confidence
         self._on_read, self._on_compare, self._caveat = on_read, on_compare, caveat
+        self._digest = digest
         self._restricted = False
         self._cache: dict[str, Score] = {}
         if len(evidence.predictions.labels) != len(self):
@@ -95,7 +98,7 @@ class Scores:
         """Return the scores of predictions for the "train", "validation" or "test" rows of a data set.
 
         model: name of the estimator's class; title: how the scores are reached, as
-        `experiment_trees.best.test`; told: `confidence`, `on_read`, `on_compare`, `caveat`.
+        `experiment_trees.best.test`; told: `confidence`, `on_read`, `on_compare`, `caveat`, `digest`.
         """
         part = getattr(dataset, split)
         classes = dataset.classes or ()
@@ -144,6 +147,7 @@ class Scores:
             on_read=self._on_read,
             on_compare=self._on_compare,
             caveat=self._caveat,
+            digest=self._digest,
         )
         found._restricted = self._restricted
         return found
@@ -254,6 +258,7 @@ class Scores:
             confidence=self._confidence,
             value=value,
             caveat=self._caveat,
+            model=self._digest,
         )
         return Score(
             value,
@@ -302,4 +307,5 @@ def evidence(dataset: Dataset, split: str, predictions: Predictions) -> Evidence
         rows=partial(dataset.rows, split),
         groups=groups,
         grouping=grouping,
+        stratified=dataset.stratified,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ class Metric:
     logged: whether it is in the standard set, which is recorded for every trial.
     least: number of rows from which it is defined.
     place: `file:line` of a `@metric`, empty for scikit-learn's.
+    lowest, highest: between which it lies, ends included.
     """
 
     name: str
@@ -42,6 +44,8 @@ class Metric:
     logged: bool
     least: int = 1
     place: str = ""
+    lowest: float = -math.inf
+    highest: float = math.inf
 
 
 def _quietly(function: Callable[..., float], *arguments: Any) -> float:
@@ -86,7 +90,15 @@ def _max_error(e: Evidence) -> float:
     return float(sk.max_error(e.truth, e.answer))
 
 
-def _class(name: str, needs: Needs, *how: Any, better: str = "higher", logged: bool = False) -> Metric:
+def _class(
+    name: str,
+    needs: Needs,
+    *how: Any,
+    better: str = "higher",
+    logged: bool = False,
+    lowest: float = 0.0,
+    highest: float = 1.0,
+) -> Metric:
     function, greater = partial(_quietly, *how), better == "higher"
     return Metric(
         name=name,
@@ -95,6 +107,8 @@ def _class(name: str, needs: Needs, *how: Any, better: str = "higher", logged: b
         needs=needs,
         function=function,
         logged=logged,
+        lowest=lowest,
+        highest=highest,
     )
 
 
@@ -107,6 +121,8 @@ def _value(name: str, *how: Any, better: str = "lower", logged: bool = False, le
         function=partial(_quietly, *how),
         logged=logged,
         least=least,
+        lowest=-math.inf if better == "higher" else 0.0,
+        highest=1.0 if better == "higher" else math.inf,
     )
 
 
@@ -121,10 +137,25 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             _class("f1", "labels", _nth, 2, logged=True),
             _class("roc_auc", "ranking", _by_ranking, _roc_auc, logged=True),
             _class("average_precision", "ranking", _by_ranking, sk.average_precision_score, logged=True),
-            _class("log_loss", "probability", _by_probability, sk.log_loss, better="lower", logged=True),
-            _class("brier_score", "probability", _by_probability, sk.brier_score_loss, better="lower"),
-            _class("matthews_corrcoef", "labels", _by_labels, sk.matthews_corrcoef),
-            _class("cohen_kappa", "labels", _by_labels, sk.cohen_kappa_score),
+            _class(
+                "log_loss",
+                "probability",
+                _by_probability,
+                sk.log_loss,
+                better="lower",
+                logged=True,
+                highest=math.inf,
+            ),
+            _class(
+                "brier_score",
+                "probability",
+                _by_probability,
+                sk.brier_score_loss,
+                better="lower",
+                highest=2.0,
+            ),
+            _class("matthews_corrcoef", "labels", _by_labels, sk.matthews_corrcoef, lowest=-1.0),
+            _class("cohen_kappa", "labels", _by_labels, sk.cohen_kappa_score, lowest=-1.0),
             _value("r2", _by_labels, sk.r2_score, better="higher", logged=True, least=2),
             _value("rmse", _by_labels, sk.root_mean_squared_error, logged=True),
             _value("mae", _by_labels, sk.mean_absolute_error, logged=True),

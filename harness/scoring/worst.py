@@ -30,7 +30,8 @@ def lower_bound(metric: Metric, evidence: Evidence, tail: float) -> float:
     """Return what the true score of a `bounded` metric lies below with probability `tail` at most.
 
     It is that of `bootstrap.bound`, of the rows and one more: of the class where it makes the score lowest,
-    or for labels of two classes one of each, for these do not make up for each other.
+    or for labels of two classes one of each, for these do not make up for each other, unless it is accuracy
+    and the classes were drawn together.
     """
     return _lowest(metric, [(evidence, 1)], tail)
 
@@ -51,15 +52,15 @@ def lower_bound_of_difference(metric: Metric, a: Evidence, b: Evidence, tail: fl
 def with_more(evidence: Evidence, codes: NDArray[Any], *, right: bool) -> Evidence:
     """Return the n rows and one more of each class in `codes`, all as good, or all as bad, as rows can be.
 
-    Such a row weighs what the rows of its class do on average. Where rows belong to groups, it is a group of
-    its own, which weighs as much of its class as groups do on average.
+    Such a row weighs as much as any of its class. Where rows belong to groups, it is a group of its own,
+    which weighs as much of its class as any group does: the heavy ones are the few that may be missing.
     """
     e, weight, groups = evidence, evidence.weight, evidence.groups
     if weight is not None or groups is not None:
         known = np.ones(len(e)) if weight is None else weight
         units = np.arange(len(e)) if groups is None else groups
-        mean = [known[e.y == code].sum() / len(np.unique(units[e.y == code])) for code in codes]
-        weight = np.concatenate([known, mean])
+        most = [np.bincount(units[e.y == code], known[e.y == code]).max() for code in codes]
+        weight = np.concatenate([known, most])
     if groups is not None:
         groups = np.concatenate([groups, groups.max() + 1 + np.arange(len(codes))])
     return replace(
@@ -90,7 +91,8 @@ def _lowest(metric: Metric, signed: Sequence[tuple[Evidence, int]], tail: float)
     """Return the lower bound of a sum of scores, each times 1 or -1."""
     e = signed[0][0]
     codes = np.unique(e.y)
-    if e.n_classes != 2 or metric.needs != "labels":
+    together = metric.name == "accuracy" and len(e.units.sizes) == 1
+    if e.n_classes != 2 or metric.needs != "labels" or together:
         codes = codes[[_most_harmful(metric, signed, codes)]]
     total, units = _extended(metric, signed, codes)
     with bound(1):  # threads of BLAS only wait for each other here

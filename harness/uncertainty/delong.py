@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,23 +54,22 @@ def area(y: NDArray[Any], ranking: NDArray[Any], n_classes: int) -> Area:
     return Area(min(value, 1.0), components)
 
 
-def auc_interval(y: NDArray[Any], ranking: NDArray[Any], n_classes: int, confidence: float) -> Interval:
+def auc_interval(
+    y: NDArray[Any], ranking: NDArray[Any], n_classes: int, confidence: float
+) -> Interval | None:
     """Return the interval of an area by DeLong's variance on the logit scale, so that it lies in 0..1.
 
     y, ranking: as in `area`. The scale is that of Pepe (2003, The Statistical Evaluation of Medical
     Tests, 5.2.4); Qin & Hotilovac (2008, Statistical Methods in Medical Research 17:207) compare such
-    intervals. Where the variance says nothing (an area of 0 or 1, equal rankings, a class of one row) the
-    ends are those of Hoeffding's inequality for U-statistics (1963, JASA 58:13) with as many disjoint pairs
-    as the smallest class has rows; for an area of 1 and k pairs that is exactly (alpha/2) ** (1/k).
+    intervals. None where the variance says nothing: an area of 0 or 1, equal rankings, a class of one row.
     """
     found = area(y, ranking, n_classes)
     variance = _variance(y, found.components)
-    if 0 < found.value < 1 and variance > _ROUNDING:
-        middle = math.log(found.value / (1 - found.value))
-        half = normal_quantile(confidence) * math.sqrt(variance) / (found.value * (1 - found.value))
-        lower, upper = _expit(middle - half), _expit(middle + half)
-    else:
-        lower, upper = _hoeffding(found.value, _pairs(y, n_classes), (1 - confidence) / 2)
+    if not 0 < found.value < 1 or variance <= _ROUNDING:
+        return None
+    middle = math.log(found.value / (1 - found.value))
+    half = normal_quantile(confidence) * math.sqrt(variance) / (found.value * (1 - found.value))
+    lower, upper = _expit(middle - half), _expit(middle + half)
     return Interval(lower=lower, upper=upper, n=len(y), method=METHOD).around(found.value)
 
 
@@ -81,24 +79,19 @@ def auc_difference(
     ranking_b: NDArray[Any],
     n_classes: int,
     confidence: float,
-) -> Interval:
+) -> Interval | None:
     """Return the interval of area a minus area b on the same rows, by DeLong's covariance, within -1..1.
 
-    y, ranking_a, ranking_b: as in `area`. Rankings that order all rows alike give exactly [0, 0]; where
-    else the variance says nothing, the ends are those of Hoeffding's inequality.
+    y, ranking_a, ranking_b: as in `area`. None where the variance says nothing, as where both order all rows
+    alike.
     """
     a, b = area(y, ranking_a, n_classes), area(y, ranking_b, n_classes)
     value = a.value - b.value
     variance = _variance(y, a.components - b.components)
-    if _same_order(ranking_a, ranking_b):
-        lower = upper = 0.0
-    elif variance > _ROUNDING:
-        half = normal_quantile(confidence) * math.sqrt(variance)
-        lower, upper = max(value - half, -1.0), min(value + half, 1.0)
-    else:
-        # The difference of two kernels in 0..1 lies in -1..1.
-        low, high = _hoeffding((abs(value) + 1) / 2, _pairs(y, n_classes), (1 - confidence) / 2)
-        lower, upper = (2 * low - 1, 2 * high - 1) if value >= 0 else (1 - 2 * high, 1 - 2 * low)
+    if variance <= _ROUNDING:
+        return None
+    half = normal_quantile(confidence) * math.sqrt(variance)
+    lower, upper = max(value - half, -1.0), min(value + half, 1.0)
     return Interval(lower=lower, upper=upper, n=len(y), method=METHOD).around(value)
 
 
@@ -115,45 +108,6 @@ def _variance(y: NDArray[Any], components: NDArray[np.float64]) -> float:
         return 0.0
     off = components - (np.bincount(row, components) / sizes)[row]
     return float((np.bincount(row, off * off) / ((sizes - 1) * sizes)).sum())
-
-
-def _pairs(y: NDArray[Any], n_classes: int) -> int:
-    sizes = np.bincount(y, minlength=n_classes)
-    return int(np.minimum(sizes, len(y) - sizes).min())
-
-
-def _hoeffding(value: float, pairs: int, tail: float) -> tuple[float, float]:
-    """Return the values whose mean over `pairs` independent pairs reaches `value` with `tail` at most."""
-    if value < 0.5:
-        lower, upper = _hoeffding(1 - value, pairs, tail)
-        return 1 - upper, 1 - lower
-
-    def unlikely(true: float) -> bool:
-        return pairs * _divergence(value, true) >= -math.log(tail)
-
-    lower = tail ** (1 / pairs) if value == 1 else _edge(unlikely, value, 0.0)
-    return lower, 1.0 if value == 1 else _edge(unlikely, value, 1.0)
-
-
-def _edge(unlikely: Callable[[float], bool], near: float, far: float) -> float:
-    for _ in range(60):
-        middle = (near + far) / 2
-        near, far = (near, middle) if unlikely(middle) else (middle, far)
-    return far
-
-
-def _divergence(value: float, true: float) -> float:
-    parts = ((value, true), (1 - value, 1 - true))
-    return sum(p * math.log(p / max(q, 1e-300)) for p, q in parts if p > 0)
-
-
-def _same_order(a: NDArray[Any], b: NDArray[Any]) -> bool:
-    """Whether both order all rows alike, equal ones included, in every column."""
-    pairs = zip(np.atleast_2d(a.T), np.atleast_2d(b.T), strict=True)
-    return all(
-        bool((np.unique(one, return_inverse=True)[1] == np.unique(other, return_inverse=True)[1]).all())
-        for one, other in pairs
-    )
 
 
 def _expit(logit: float) -> float:

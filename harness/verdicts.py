@@ -187,7 +187,7 @@ def missing_text(record: ComparisonRecord) -> str:
     if record.note:
         said.append(record.note)
     elif not record.lower <= record.threshold <= (record.upper or 0.0):
-        said.append("a proof allows for one more row, worse than those seen")
+        said.append("a proof is stricter than the interval")
     return "; ".join(said)
 
 

@@ -46,7 +46,8 @@ def test_rows_keep_their_group_and_may_be_repeated() -> None:
 def test_rows_are_drawn_within_classes_groups_as_a_whole() -> None:
     e = _binary(np.array([0.1, 0.9, 0.4, 0.6, 0.5]))
 
-    assert e.units.sizes == (3, 2)
+    assert e.units.sizes == (5,)
+    assert replace(e, stratified=True).units.sizes == (3, 2)
     assert replace(e, groups=np.array([1, 1, 2, 2, 3])).units.sizes == (3,)
 
 

@@ -12,6 +12,8 @@ from harness.data.dataset import Seal
 from harness.data.preparation import Prepared, open_dataset, prepare
 from harness.data.resplit import Repeat, rounds
 from harness.errors import DataError, SealedError
+from harness.models.predictions import Predictions
+from harness.scoring.scores import evidence
 
 SECOND, FOLD = Repeat(2, 3), Repeat(1, 3, fold=True)
 
@@ -69,6 +71,30 @@ def test_each_row_is_as_it_was_loaded(opened, repeat, options):
         if "weight" in options:
             assert split.weight.tolist() == rows["load"].tolist()
     assert list(again.train.X.columns) == declared.columns == again.columns
+
+
+@pytest.mark.parametrize(
+    ("options", "stratified"),
+    [
+        ({}, True),
+        ({"stratify": "y"}, True),
+        ({"stratify": False}, False),
+        ({"stratify": "city"}, False),
+        ({"key": "age"}, False),
+        ({"group": "age"}, False),
+        ({"time": "since"}, False),
+    ],
+    ids=str,
+)
+def test_it_is_known_whether_the_split_settled_how_many_rows_a_class_has(opened, options, stratified):
+    declared = opened(**options)
+    again = declared.resplit(SECOND) if "time" not in options else declared
+
+    assert (declared.stratified, again.stratified) == (stratified, stratified)
+    said = Predictions(np.zeros(len(declared.validation), dtype=np.int64))
+    found = evidence(declared, "validation", said)
+    assert found.stratified == stratified
+    assert (len(found.units.sizes) == 2) == stratified
 
 
 def test_test_rows_come_in_nowhere(opened):

@@ -209,6 +209,5 @@ def test_a_proof_that_is_more_careful_than_the_interval_says_why():
     )
 
     assert missing_text(cautious) == (
-        "about 120 rows would settle it, if the score stays as it is; "
-        "a proof allows for one more row, worse than those seen"
+        "about 120 rows would settle it, if the score stays as it is; a proof is stricter than the interval"
     )

@@ -142,8 +142,8 @@ class Single(_Estimate):
     confidence: float
     value: float
     caveat: str = ""
-    model: Callable[[], str | None] = lambda: None
-    """Gives the digest of the model; None if nobody knows which it is."""
+    model: Callable[[], str | None] | None = None
+    """Gives the digest of the model; None, or giving None, if nobody knows which it is."""
 
     def interval(self) -> Interval:
         return intervals.interval(self.metric, self.evidence, self.confidence)
@@ -175,6 +175,8 @@ class Single(_Estimate):
             return True
         if not intervals.alike(self.metric, self.evidence, other.evidence):
             return False  # without asking for digests, which are made of files
+        if self.model is None or other.model is None:
+            return False
         return (model := self.model()) is not None and model == other.model()
 
     @property

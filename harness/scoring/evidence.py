@@ -104,7 +104,7 @@ class Evidence:
     @cached_property
     def units(self) -> Units:
         """What a resample draws: rows, within their class if they came so, or whole groups."""
-        return units(len(self), self.y if self.stratified else None, self.groups)
+        return units(len(self), self.y if self.stratified and self.n_classes else None, self.groups)
 
     @cached_property
     def normalized(self) -> bool:

@@ -67,7 +67,7 @@ class Scores:
         on_read: Callable[[str, float], None] | None = None,
         on_compare: Listener | None = None,
         caveat: str = "",
-        digest: Callable[[], str | None] = lambda: None,
+        digest: Callable[[], str | None] | None = None,
     ) -> None:
         self._subject, self._evidence = subject, evidence
         self._metrics = dict(metrics)

@@ -187,5 +187,6 @@ def test_slices_of_too_few_rows_for_a_loss_prove_nothing() -> None:
 
     assert isinstance(gap.estimate, Apart)
     assert gap.estimate.proof(50.0) is None
+    assert gap.estimate.settling(50.0) == 250  # 50 of the few, and as many more of the rest
     assert gap.estimate.note == "log_loss proves nothing on fewer than 50 rows, and these are 40"
     assert (few.accuracy - rest.accuracy).estimate.proof(0.9) == "below"

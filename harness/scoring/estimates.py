@@ -251,7 +251,12 @@ class Apart(_Estimate):
         return "above" if found.lower >= threshold else "below" if found.upper <= threshold else None
 
     def settling(self, threshold: float) -> int | None:
-        return enough(self.a.value - self.b.value, self._bounds(1.0), threshold)
+        rows = enough(self.a.value - self.b.value, self._bounds(1.0), threshold)
+        if rows is None or not self.note:
+            return rows
+        parts = (self.a.evidence, self.b.evidence)
+        times = max(intervals.LEAST / len(part.units) for part in parts)
+        return max(rows, math.ceil(times * sum(map(len, parts))))
 
     @property
     def note(self) -> str:

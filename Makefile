@@ -56,7 +56,7 @@ $(BENCH_READY): pyproject.toml constraints.txt benchmarks/constraints.txt
 bench: $(BENCH_READY)  ## measure beside joblib, GridSearchCV, Optuna, Ray Tune (1 h; ROWS="noop resume" REPEATS=1)
 	$(BENCH)/python benchmarks/compare.py --repeats $(REPEATS) --json bench.json $(ROWS)
 
-bench-verdicts: $(READY)  ## simulate how often gates pass by luck, intervals miss, the best flatters (35 min)
+bench-verdicts: $(READY)  ## simulate how often gates pass by luck, intervals miss, the best flatters (45 min)
 	$(BIN)/python benchmarks/verdicts.py
 
 bench-constraints:  # renew benchmarks/constraints.txt, after `make constraints`

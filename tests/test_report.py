@@ -413,13 +413,32 @@ def test_where_to_look_is_told():
     assert tracked(None, "") == []
 
 
-def test_what_could_not_be_delivered_waits():
-    delivery = Delivery(uri="http://a", pending=12, problem="MLflow at http://a does not answer")
+@pytest.mark.parametrize(
+    ("problem", "pending", "told"),
+    [
+        (
+            "MLflow at http://a cannot be used: [Errno 111] Connection refused",
+            12,
+            "MLflow at http://a cannot be used: [Errno 111] Connection refused. 12 records wait",
+        ),
+        (
+            "MLflow at http://a did not take all of run r: MlflowException: it is too long.",
+            2,
+            "MLflow at http://a did not take all of run r: MlflowException: it is too long. 2 records wait",
+        ),
+        (
+            "the folder of MLflow's store /a cannot be written: permission denied",
+            2,
+            "the folder of MLflow's store /a cannot be written: permission denied. 2 records wait",
+        ),
+        ("another process delivers run r", 1, "MLflow: another process delivers run r. 1 record waits"),
+    ],
+)
+def test_what_could_not_be_delivered_waits(problem, pending, told):
+    delivery = Delivery(uri="http://a", pending=pending, problem=problem)
     made = tracked(delivery, "")
 
-    assert " ".join(line.text.strip() for line in made) == (
-        "MLflow: MLflow at http://a does not answer. 12 records wait in the store: `harness sync`"
-    )
+    assert " ".join(line.text.strip() for line in made) == f"{told} in the store: `harness sync`"
     assert all(len(line.text) <= WIDTH and line.markup == {"yellow": True} for line in made)
 
 

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.errors import StoreError
 from harness.report import WIDTH, Line, lines, tracked
 from harness.results import BestRecord, ContractRecord, GateRecord, TrialRecord
+from harness.run import Run
 from harness.tracking import Delivery
 from harness.wording import number
 
@@ -477,3 +479,19 @@ def test_a_run_without_experiments_has_no_report(empty_project):
     empty_project.write({"test_plain.py": "def test_plain(): pass\n"})
 
     assert "experiments" not in empty_project.run().stdout.str().partition("collected")[2]
+
+
+def test_why_the_end_of_a_run_failed_is_wrapped_as_all_lines_are(project, monkeypatch):
+    def full(self, exit):
+        raise StoreError(
+            "/a/rather/long/place/of/the/store/runs/20260101T000000-00000000/journal.jsonl cannot be written",
+            "free space, and run again with --resume",
+        )
+
+    monkeypatch.setattr(Run, "finish", full)
+
+    output = project.run("experiments", tracking=False).stdout.str()
+
+    report = output.partition("= experiments =")[2].partition("\n")[2].rpartition("\n=")[0].splitlines()
+    assert "cannot be written; free space, and run again with --resume" in " ".join(map(str.strip, report))
+    assert max(map(len, report)) <= WIDTH

@@ -144,6 +144,12 @@ def test_data_that_cannot_be_used_says_why():
     assert report == "income  cannot be used\n  FileNotFoundError: no income.parquet"
 
 
+def test_leaks_that_forbid_a_data_set_are_told_by_its_failure():
+    made = broken(verdict="leaks", violations=["leak: a; drop it", "leak: b; drop it"])
+
+    assert text([made]) == ("income  cannot be used: leaks in 2 ways, see the failure of contract[income]")
+
+
 def test_warnings_are_listed_below_the_sizes():
     made = lines([contract(verdict="passed with warnings", violations=["age: 3 of 100 (3 %)"])], {}, {}, [])
 

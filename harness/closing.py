@@ -62,7 +62,7 @@ def close(
     except StoreError as error:  # a full disk
         if execution.tracker is not None:
             execution.tracker.abandon()
-        said, well = [Line(str(error), RED)], False
+        said, well = sentence(str(error), RED), False
     notes = [*_openings(run), *(line for text in run.adjustments() for line in sentence(text, {}))]
     problem = _page(run, exit, delivered.links, [*notes, *said])
     closing = [*said, *delivered.said, *(sentence(problem, YELLOW) if problem else ())]

@@ -27,9 +27,10 @@ __tracebackhide__ = True
 class BrokenContractError(HarnessError):
     """The rows do not look as the contract says; the text lists every broken expectation."""
 
-    def __init__(self, text: str, violations: tuple[str, ...]) -> None:
+    def __init__(self, text: str, violations: tuple[str, ...], verdict: str = "broken") -> None:
         super().__init__(text)
         self.violations = violations
+        self.verdict = verdict
 
 
 class Materials:
@@ -122,7 +123,7 @@ class Materials:
         found = leaks(frame, declaration, digest=prepared.digest, store=self._store)
         if found and declaration.leaks == "error":
             text = refusal(found, dataset=declaration.name)
-            raise BrokenContractError(text, tuple(f"leak: {leak.text}" for leak in found))
+            raise BrokenContractError(text, tuple(f"leak: {leak.text}" for leak in found), "leaks")
         return tuple(leak.text for leak in found)
 
     @property

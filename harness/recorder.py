@@ -185,7 +185,7 @@ def gate_record(
     )
 
 
-def broken_contract(item: pytest.Item, violations: Sequence[str]) -> ContractRecord:
+def broken_contract(item: pytest.Item, violations: Sequence[str], verdict: str) -> ContractRecord:
     """Return the record of a contract item that failed; example rows stay out of the store.
 
     violations: none, if something else than the contract is the reason: the loader raised or skipped.
@@ -197,7 +197,7 @@ def broken_contract(item: pytest.Item, violations: Sequence[str]) -> ContractRec
         dataset=declaration.name,
         outcome="broken",
         contract=declaration.contract,
-        verdict="broken",
+        verdict=verdict,
         violations=tuple(reasons),
         seconds=seconds(item.stash[PHASES]),
     )

@@ -85,7 +85,7 @@ class ContractRecord(JsonRecord):
     outcome: Literal["passed", "broken"]
     contract: str | None
     verdict: str
-    """"passed", "passed with warnings", "broken" or "no contract"."""
+    """"passed", "passed with warnings", "broken", "leaks" (and has `leaks="error"`) or "no contract"."""
     digest: str | None = None
     """Of the rows and of what shapes their split; None if there were none to prepare."""
     task: str | None = None

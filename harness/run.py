@@ -46,6 +46,7 @@ from harness.trial import Trial
 __tracebackhide__ = True
 
 VIOLATIONS = pytest.StashKey[tuple[str, ...]]()
+VERDICT = pytest.StashKey[str]()
 CONTRACT = pytest.StashKey[ContractRecord]()
 
 _NOT_IN_NAMES = str.maketrans("/:", "__")
@@ -143,7 +144,7 @@ class Run:
         try:
             item.stash[CONTRACT] = self.materials.prepare(declaration, fixtures)
         except BrokenContractError as error:
-            item.stash[VIOLATIONS] = error.violations
+            item.stash[VIOLATIONS], item.stash[VERDICT] = error.violations, error.verdict
             problem = str(error)
         except HarnessError as error:
             item.stash[VIOLATIONS] = (error.problem,)
@@ -272,7 +273,7 @@ class Run:
         if CONTRACT in item.stash:
             return ContractRecord(**{**item.stash[CONTRACT].to_json(), "node_id": item.nodeid})
         violations: tuple[str, ...] = item.stash.get(VIOLATIONS, ())
-        return broken_contract(item, violations)
+        return broken_contract(item, violations, item.stash.get(VERDICT, "broken"))
 
     def _policy(self, gate: pytest.Item) -> str:
         return policy_of(gate) or self.settings.gate_policy

@@ -669,8 +669,8 @@ STRICT = """
     from harness.tracking import Background
     store = Store(Path(sys.argv[1]))
     folder = begin(store, "p")
-    background = Background(store, folder, root=store.root.parent)
     before = dict(os.environ), list(warnings.filters)
+    background = Background(store, folder, root=store.root.parent)
     background.begin()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -696,6 +696,32 @@ def test_where_the_user_s_warnings_are_errors_mlflow_works_and_says_nothing(stor
     with child(STRICT, store.root, Path(__file__).parent) as process:
         out, err = process.communicate(timeout=200)
     assert (process.returncode, out, err) == (0, "mine is an error\nNone\n", "")
+
+
+def test_what_mlflow_warns_of_between_two_items_is_not_the_user_s(store, project, database, monkeypatch):
+    """It was in pytest's summary: that of an input example, if the session ended as models were rehearsed."""
+    ended = threading.Event()
+
+    def chatter(*_):
+        ended.wait(60)
+        warnings.warn("An input example was not provided when logging the model.", UserWarning, stacklevel=1)
+
+    monkeypatch.setattr(scribe.Scribe, "_write_trials", chatter)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        before = list(warnings.filters)
+        session = Session(store, project, database, started=False)
+        with warnings.catch_warnings():  # of an item
+            session.background.begin()
+            session.background.hush()
+        with warnings.catch_warnings(record=True) as seen:  # of the session's end, not hushed yet
+            session.take(trial(0))
+            ended.set()
+            session.background._scribe.end()
+            until(lambda: not session.background._thread.is_alive())
+        assert seen == []
+        session.end()
+        assert list(warnings.filters) == before
 
 
 def test_the_environment_and_the_user_s_mlflow_are_as_before(store, project, database):

@@ -492,6 +492,45 @@ def test_a_row_is_measured(tmp_path):
     assert json.loads(json.dumps(results.to_json()))["runs"]["pytest"][0]["answer"]["score"] == 1.0
 
 
+class Dry:
+    """In place of a runner: no command is run for it."""
+
+    title = "dry"
+
+    def __init__(self, after=None):
+        self.after = after
+
+    def unavailable(self):
+        return ""
+
+    def lay_out(self, folder, row, data):
+        return {}
+
+    def command(self):
+        return []
+
+    def answer(self, folder):
+        return run().answer
+
+
+def test_a_runner_is_warmed_up_in_the_folder_of_another_that_was_warm_before(tmp_path, monkeypatch):
+    folders = []
+
+    def cost(command, folder, variables, seconds):
+        (folder / measure.OUTPUT).touch()
+        folders.append(folder.name)
+        return run().cost
+
+    monkeypatch.setattr(measure, "cost", cost)
+    bench = Bench(tmp_path, {"harness": Dry(), "harness-resume": Dry(after="harness")}, 60)
+
+    bench.measure(row(rows=None, runners=("harness",)), repeats=1)
+    results = bench.measure(row(rows=None, runners=("harness", "harness-resume")), repeats=1)
+
+    assert folders == ["1", "2", "3", "3", "4", "4"]  # each a warm-up, then a round
+    assert [len(runs) for runs in results.runs.values()] == [1, 1]
+
+
 def test_a_run_that_fails_is_a_problem_that_names_the_error(tmp_path, capsys):
     broken = {"pytest": PlainPytest("plain pytest", "", "pytest")}
     wanted = replace(ROWS["noop-1"], grid={"letter": [0]}, runners=("pytest",))

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.errors import StoreError
 from harness.report import WIDTH, Line, lines, tracked
 from harness.results import BestRecord, ContractRecord, GateRecord, TrialRecord
+from harness.run import Run
 from harness.tracking import Delivery
 from harness.wording import number
 
@@ -140,6 +142,12 @@ def test_data_that_cannot_be_used_says_why():
     report = text([broken(contract=None, violations=["FileNotFoundError: no income.parquet"])])
 
     assert report == "income  cannot be used\n  FileNotFoundError: no income.parquet"
+
+
+def test_leaks_that_forbid_a_data_set_are_told_by_its_failure():
+    made = broken(verdict="leaks", violations=["leak: a; drop it", "leak: b; drop it"])
+
+    assert text([made]) == ("income  cannot be used: leaks in 2 ways, see the failure of contract[income]")
 
 
 def test_warnings_are_listed_below_the_sizes():
@@ -413,13 +421,32 @@ def test_where_to_look_is_told():
     assert tracked(None, "") == []
 
 
-def test_what_could_not_be_delivered_waits():
-    delivery = Delivery(uri="http://a", pending=12, problem="MLflow at http://a does not answer")
+@pytest.mark.parametrize(
+    ("problem", "pending", "told"),
+    [
+        (
+            "MLflow at http://a cannot be used: [Errno 111] Connection refused",
+            12,
+            "MLflow at http://a cannot be used: [Errno 111] Connection refused. 12 records wait",
+        ),
+        (
+            "MLflow at http://a did not take all of run r: MlflowException: it is too long.",
+            2,
+            "MLflow at http://a did not take all of run r: MlflowException: it is too long. 2 records wait",
+        ),
+        (
+            "the folder of MLflow's store /a cannot be written: permission denied",
+            2,
+            "the folder of MLflow's store /a cannot be written: permission denied. 2 records wait",
+        ),
+        ("another process delivers run r", 1, "MLflow: another process delivers run r. 1 record waits"),
+    ],
+)
+def test_what_could_not_be_delivered_waits(problem, pending, told):
+    delivery = Delivery(uri="http://a", pending=pending, problem=problem)
     made = tracked(delivery, "")
 
-    assert " ".join(line.text.strip() for line in made) == (
-        "MLflow: MLflow at http://a does not answer. 12 records wait in the store: `harness sync`"
-    )
+    assert " ".join(line.text.strip() for line in made) == f"{told} in the store: `harness sync`"
     assert all(len(line.text) <= WIDTH and line.markup == {"yellow": True} for line in made)
 
 
@@ -458,3 +485,19 @@ def test_a_run_without_experiments_has_no_report(empty_project):
     empty_project.write({"test_plain.py": "def test_plain(): pass\n"})
 
     assert "experiments" not in empty_project.run().stdout.str().partition("collected")[2]
+
+
+def test_why_the_end_of_a_run_failed_is_wrapped_as_all_lines_are(project, monkeypatch):
+    def full(self, exit):
+        raise StoreError(
+            "/a/rather/long/place/of/the/store/runs/20260101T000000-00000000/journal.jsonl cannot be written",
+            "free space, and run again with --resume",
+        )
+
+    monkeypatch.setattr(Run, "finish", full)
+
+    output = project.run("experiments", tracking=False).stdout.str()
+
+    report = output.partition("= experiments =")[2].partition("\n")[2].rpartition("\n=")[0].splitlines()
+    assert "cannot be written; free space, and run again with --resume" in " ".join(map(str.strip, report))
+    assert max(map(len, report)) <= WIDTH

@@ -111,7 +111,9 @@ class Bench:
         small = replace(row, rows=None if row.rows is None else _SMALL, grid=grid)
         rows = self.rows(small.rows)
         places: dict[str, Place] = {}
-        for name in cold:
+        # one that goes on in the folder of another needs it now, however warm that is from an earlier row
+        before = {self._runners[name].after for name in cold}
+        for name in (name for name in names if name in cold or name in before):
             self._say(f"{row.name}: {self._runners[name].title}, warm-up")
             self._run(name, small, rows, places)
             self._warm.add((name, row.library))

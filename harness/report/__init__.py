@@ -51,6 +51,9 @@ def tracked(delivery: Delivery | None, view: str) -> list[Line]:
     if delivery is None:
         return []
     if delivery.problem is not None:
-        text = f"MLflow: {delivery.problem}. {delivery.pending} records wait in the store: `harness sync`"
-        return list(flow(text, "", 2, YELLOW, keep=True))
+        problem = delivery.problem.removesuffix(".")  # MLflow's own texts may end in one
+        who = "" if "MLflow" in problem else "MLflow: "  # most problems name it themselves
+        wait = "record waits" if delivery.pending == 1 else "records wait"
+        text = f"{who}{problem}. {delivery.pending} {wait} in the store: `harness sync`"
+        return sentence(text, YELLOW)
     return list(flow(view, "compare the runs: ", 2, {}, keep=True))

@@ -50,6 +50,11 @@ def contracts(records: Sequence[ContractRecord]) -> Iterator[Line]:
     width = min(NAME, max((len(record.dataset) for record in records), default=0))
     for record in records:
         broken = record.outcome == "broken"
+        if record.verdict == "leaks":  # its failure tells all of them, in full
+            ways = "one way" if len(record.violations) == 1 else f"{len(record.violations)} ways"
+            text = f"cannot be used: leaks in {ways}, see the failure of contract[{record.dataset}]"
+            yield from row(record.dataset, width, text, RED)
+            continue
         if record.contract is None:
             what = "cannot be used" if broken else "no contract"
         else:

@@ -48,6 +48,10 @@ class Background:
             self._claimed = claim(folder)
             if self._claimed is None:
                 self._scribe.failure = f"another process delivers run {folder.run.id}"
+            else:
+                # Here already, for pytest takes back what is set during an item: between two of them and
+                # until `hush` at the end of the session the thread is at work as well.
+                self._silence.warnings()
         except TrackingError as error:
             self._scribe.failure = str(error)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from harness.errors import ScoreError
 from harness.results import ComparisonRecord, GateRecord, Sign, Verdict
@@ -26,12 +26,14 @@ def judge(claims: Iterable[Claim], confidence: float) -> tuple[ComparisonRecord,
 def strictest(claims: Iterable[Claim]) -> list[Claim]:
     """Return of the claims about one score that point to one side only the one that implies the others.
 
+    One score is of the same rows: slices by functions have the same name.
+
     A gate in a loop, or under Hypothesis, makes many.
     """
-    found: dict[tuple[str, str, bool, bool], Claim] = {}
+    found: dict[tuple[str, Hashable, str, bool, bool], Claim] = {}
     for claim in claims:
         above = claim.sign in (">=", ">")
-        key = (claim.label, claim.end, above, claim.held)
+        key = (claim.label, claim.estimate.about, claim.end, above, claim.held)
         other = found.setdefault(key, claim)
         # The highest threshold that the score still exceeds, the lowest that it no longer does.
         further = (
@@ -45,19 +47,10 @@ def strictest(claims: Iterable[Claim]) -> list[Claim]:
 def asserted(comparisons: Iterable[ComparisonRecord]) -> tuple[ComparisonRecord, ...]:
     """Return comparisons as a gate has relied on them whose asserts have held.
 
-    One that did not hold has been negated, as in `assert not score < 0.8`: it stands for its opposite. But
-    not where another of the same score holds in the same direction, as in `score >= 0.9 or score >= 0.8`:
-    the gate went on to that one.
+    One that did not hold has been negated, as in `assert not score < 0.8`: it stands for its opposite. So
+    does the first of `score >= 0.9 or score >= 0.8`, for nobody can tell the two apart.
     """
-    known = list(comparisons)
-    held = {_direction(one) for one in known if one.held}
-    return tuple(
-        one if one.held else _opposite(one) for one in known if one.held or _direction(one) not in held
-    )
-
-
-def _direction(one: ComparisonRecord) -> tuple[str, str, bool]:
-    return one.score, one.end, one.sign in (">=", ">")
+    return tuple(one if one.held else _opposite(one) for one in comparisons)
 
 
 _OPPOSITE_SIGNS: Mapping[Sign, Sign] = {">=": "<", "<": ">=", ">": "<=", "<=": ">"}

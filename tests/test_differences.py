@@ -190,3 +190,15 @@ def test_slices_of_too_few_rows_for_a_loss_prove_nothing() -> None:
     assert gap.estimate.settling(50.0) == 250  # 50 of the few, and as many more of the rest
     assert gap.estimate.note == "log_loss proves nothing on fewer than 50 rows, and these are 40"
     assert (few.accuracy - rest.accuracy).estimate.proof(0.9) == "below"
+
+
+def test_slices_at_the_end_of_the_range_are_on_neither_side_of_it() -> None:
+    test = scores(1, skill=60)
+    first, second = test.only(np.arange(N) < 90, "first"), test.only(np.arange(N) >= 90, "second")
+
+    gap = first.accuracy - second.accuracy
+
+    assert gap == 0
+    assert gap.estimate.proof(0.0) is None
+    assert first.accuracy.estimate.about != second.accuracy.estimate.about
+    assert gap.estimate.about == (first.accuracy - second.accuracy).estimate.about

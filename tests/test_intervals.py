@@ -425,3 +425,27 @@ def test_what_proves_nothing_says_how_few_there_are() -> None:
     assert "50 rows, and these are 49" in intervals.shortage(METRICS["log_loss"], ranked(1, n=49))
     assert intervals.shortage(METRICS["rmse"], valued(1)) == ""
     assert intervals.shortage(METRICS["accuracy"], ranked(1, n=9)) == ""
+
+
+def test_rows_that_weigh_nothing_are_not_counted_towards_the_least() -> None:
+    weight = np.repeat([1.0, 0.0], [5, 55])
+
+    e = dataclasses.replace(valued(1, n=60), weight=weight)
+
+    assert intervals.shortage(METRICS["rmse"], e) == (
+        "rmse proves nothing on fewer than 50 rows, and these weigh as much as 5"
+    )
+    assert intervals.proof(METRICS["rmse"], e, 1e9, 0.95) is None
+    even = dataclasses.replace(e, weight=np.full(60, 7.0))
+    assert intervals.proof(METRICS["rmse"], even, 1e9, 0.95) == "below"
+
+
+def test_a_gain_in_average_precision_is_proven_with_a_row_worse_than_those_seen() -> None:
+    a, b = ranked(1, n=60, skill=2.0), ranked(2, n=60, skill=0.5)
+    metric = METRICS["average_precision"]
+
+    lower, _ = intervals.difference_bounds(metric, a, b, 0.95)
+
+    for threshold in (lower - 0.01, lower + 0.01):
+        found = intervals.difference_proof(metric, a, b, threshold, 0.95)
+        assert found == ("above" if threshold < lower else None)

@@ -14,6 +14,7 @@ class Level:
 
     certain = False
     reach = (-math.inf, math.inf)
+    about = None
 
     def __init__(self, needed: float) -> None:
         self.needed = needed
@@ -27,6 +28,7 @@ class Unsure:
 
     certain = False
     reach = (-math.inf, math.inf)
+    about = None
 
     def proof(self, threshold, share=1.0):
         raise ScoreError("max_error has no interval", "use rmse")

@@ -116,6 +116,7 @@ class Level:
 
     certain = False
     reach = (-math.inf, math.inf)
+    about = None
 
     def __init__(self, needed: float) -> None:
         self.needed = needed
@@ -184,12 +185,14 @@ def test_what_no_such_score_could_make_wrong_is_proven(sign, threshold, verdict)
     assert found[0].verdict == verdict
 
 
-def test_of_a_choice_between_two_thresholds_the_one_that_held_counts():
-    missed, held = record(0.87, ">=", 0.88, 0.85, 0.90), record(0.87, ">=", 0.80, 0.85, 0.90)
+def test_slices_of_one_name_are_claims_of_their_own():
+    claims = []
+    for rows, value in ((1, 0.9), (2, 0.6), (1, 0.9)):
+        ends = Interval(lower=value - 0.1, upper=value + 0.1, n=20, method="Wilson")
+        estimate = type("Slice", (Known,), {"about": rows})(value, ends)
+        claims.append(claim(value, ">=", 0.55, 0, 1, estimate=estimate, label="x where age=<lambda>"))
 
-    assert asserted([missed, held]) == (held,)
-    other = record(0.87, "<", 0.86, 0.85, 0.90)
-    assert [one.sign for one in asserted([other, held])] == [">=", ">="]
+    assert [one.value for one in judge(claims, 0.95)] == [0.9, 0.6]
 
 
 def test_a_proof_that_is_more_careful_than_the_interval_says_why():

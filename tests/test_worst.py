@@ -10,7 +10,7 @@ import pytest
 
 from harness.models.model import Predictions
 from harness.scoring.evidence import Evidence
-from harness.scoring.intervals import interval
+from harness.scoring.intervals import interval, proof
 from harness.scoring.metrics import METRICS
 from harness.scoring.worst import bounded, lower_bound, upper_bound, with_more
 
@@ -108,3 +108,25 @@ def test_among_very_many_rows_one_more_does_little() -> None:
 
     found = interval(METRICS["roc_auc"], e, 0.95)
     assert (lower, upper) == pytest.approx((found.lower, found.upper), abs=0.0015)
+
+
+@pytest.mark.parametrize("name", ["balanced_accuracy", "matthews_corrcoef", "f1", "brier_score"])
+def test_a_class_that_no_row_has_may_come_next(name: str) -> None:
+    y = np.zeros(20, dtype=np.int64)
+    p = np.full(20, 0.1)
+    e = Evidence(y, Predictions(y.copy(), np.column_stack([1 - p, p]), p), None, 2, dict)
+
+    worst = lower_bound if METRICS[name].greater_is_better else upper_bound
+    end = worst(METRICS[name], e, 0.025)
+
+    assert end < 0.6 if METRICS[name].greater_is_better else end > 0.1
+
+
+def test_a_proof_about_a_class_that_no_row_has_is_none() -> None:
+    """At 3 % of positive rows, 20 rows have none in every second sample."""
+    y = np.zeros(20, dtype=np.int64)
+    e = Evidence(y, Predictions(y.copy()), None, 2, dict)
+
+    assert proof(METRICS["balanced_accuracy"], e, 0.8, 0.95) is None
+    weighed = replace(e, weight=np.arange(1.0, 21.0))
+    assert with_more(weighed, np.array([0, 1]), right=False).weight[20:].tolist() == [20.0, 20.0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -45,6 +45,10 @@ class Estimate(Protocol):
         """Whether its value is the true one, whatever the rows."""
 
     @property
+    def about(self) -> Hashable:
+        """Which rows it was estimated from."""
+
+    @property
     def reach(self) -> tuple[float, float]:
         """The lowest and the highest value that there can be."""
 
@@ -78,6 +82,10 @@ class _Estimate:
     @property
     def certain(self) -> bool:
         return False
+
+    @property
+    def about(self) -> Hashable:
+        return None
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -164,9 +172,12 @@ class Single(_Estimate):
                 b=other.evidence,
                 confidence=self.confidence,
                 itself=self._is(other),
+                about=self.about,
             )
-        if self.evidence.groups is not None or not self.rows.apart(other.rows):
+        if not self.rows.apart(other.rows):
             return Unknown("the two scores are on rows that are neither the same nor disjoint")
+        if self.evidence.groups is not None:
+            return Unknown("the two scores are on rows of groups, which may have rows in both")
         return Apart(a=self, b=other)
 
     def _is(self, other: Single) -> bool:
@@ -178,6 +189,10 @@ class Single(_Estimate):
         if self.model is None or other.model is None:
             return False
         return (model := self.model()) is not None and model == other.model()
+
+    @property
+    def about(self) -> Hashable:
+        return self.rows.content, self.rows.positions.tobytes()
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -199,6 +214,7 @@ class Paired(_Estimate):
     confidence: float
     itself: bool = False
     """Whether both are the same model."""
+    about: Hashable = None
 
     @property
     def value(self) -> float:
@@ -224,7 +240,9 @@ class Paired(_Estimate):
 
     @property
     def note(self) -> str:
-        p = None if self.itself else intervals.mcnemar(self.metric, self.a, self.b)
+        if self.itself:
+            return ""
+        p = intervals.mcnemar(self.metric, self.a, self.b)
         exact = "" if p is None else f"exact McNemar p {p:.2g}"
         return "; ".join(text for text in (exact, intervals.shortage(self.metric, self.a)) if text)
 
@@ -247,8 +265,10 @@ class Apart(_Estimate):
     def proof(self, threshold: float, share: float = 1.0) -> Side | None:
         if self.note:
             return None
-        found = self._bounds(share)
-        return "above" if found.lower >= threshold else "below" if found.upper <= threshold else None
+        value, found = self.a.value - self.b.value, self._bounds(share)
+        if value > threshold and found.lower >= threshold:
+            return "above"
+        return "below" if value < threshold and found.upper <= threshold else None
 
     def settling(self, threshold: float) -> int | None:
         rows = enough(self.a.value - self.b.value, self._bounds(1.0), threshold)
@@ -262,6 +282,10 @@ class Apart(_Estimate):
     def note(self) -> str:
         few = [intervals.shortage(part.metric, part.evidence) for part in (self.a, self.b)]
         return next((text for text in few if text), "")
+
+    @property
+    def about(self) -> Hashable:
+        return self.a.about, self.b.about
 
     def _bounds(self, share: float) -> Interval:
         ends = [

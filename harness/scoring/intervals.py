@@ -35,6 +35,9 @@ BAYESIAN = "Bayesian bootstrap"
 _MOST_REPEATED = MOST_UNITS // 4
 """Rows up to which it is found out, and not assumed, how a bound moves with their number."""
 
+_FEW_ROWS = 256
+"""Up to so many it is looked sixteen times as far as they reach, and not four times."""
+
 
 def interval(metric: Metric, evidence: Evidence, confidence: float) -> Interval:
     """Return the interval of a score.
@@ -92,7 +95,7 @@ def settling(metric: Metric, evidence: Evidence, threshold: float, confidence: f
     """Return how many rows would tell on which side of `threshold` the true score lies.
 
     The score is taken to stay as it is. They are rows of the kind that `Interval.n` counts: exact for
-    proportions, by the square root law for losses; else by what four times these rows would bring, for the
+    proportions, by the square root law for losses; else by what many times these rows would bring, for the
     row that is added to them weighs less and less. None if no number does: the score equals the threshold,
     or more than 10**9 rows would be needed.
     """
@@ -102,8 +105,9 @@ def settling(metric: Metric, evidence: Evidence, threshold: float, confidence: f
     side: Side = "above" if value > threshold else "below"
     half = abs(value - _bound(metric, evidence, confidence, side))
     if half and worst.bounded(metric) and len(evidence) <= _MOST_REPEATED:
-        narrower = abs(value - _bound(metric, evidence.repeated(4), confidence, side))
-        return by_two_widths(len(evidence), half, narrower, abs(value - threshold))
+        times = _times(evidence)
+        narrower = abs(value - _bound(metric, evidence.repeated(times), confidence, side))
+        return by_two_widths(len(evidence), half, times, narrower, abs(value - threshold))
     return _at_least(metric, evidence, by_square_root(len(evidence), half, abs(value - threshold)))
 
 
@@ -190,14 +194,19 @@ def difference_settling(
         a, b, value, threshold = b, a, -value, -threshold
     if threshold == 0 and (differing := _differing(metric, a, b)) is not None:
         return exact.settling(*differing, len(a), (1 - confidence) / 2)
-    if metric.needs == "ranking" and not metric.place and threshold >= 0:
+    if metric.name == "roc_auc" and not metric.place and threshold >= 0:
         end = difference(metric, a, b, confidence).lower
         return by_square_root(len(a), value - end, value - threshold)
     half = value - _difference_bound(metric, a, b, confidence)
     if half and worst.bounded(metric) and len(a) <= _MOST_REPEATED:
-        narrower = value - _difference_bound(metric, a.repeated(4), b.repeated(4), confidence)
-        return by_two_widths(len(a), half, narrower, value - threshold)
+        times = _times(a)
+        narrower = value - _difference_bound(metric, a.repeated(times), b.repeated(times), confidence)
+        return by_two_widths(len(a), half, times, narrower, value - threshold)
     return _at_least(metric, a, by_square_root(len(a), half, value - threshold))
+
+
+def _times(evidence: Evidence) -> int:
+    return 16 if len(evidence) <= _FEW_ROWS else 4
 
 
 def _exceeds(metric: Metric, a: Evidence, b: Evidence, threshold: float, confidence: float) -> bool:
@@ -205,7 +214,7 @@ def _exceeds(metric: Metric, a: Evidence, b: Evidence, threshold: float, confide
     differing = _differing(metric, a, b)
     if differing is not None:
         more = exact.one_sided(*differing) <= (1 - confidence) / 2
-    elif metric.needs == "ranking" and not metric.place:
+    elif metric.name == "roc_auc" and not metric.place:
         # The interval errs only where the worse one may go very wrong on rows yet unseen.
         found = difference(metric, a, b, confidence)
         if threshold > 0:
@@ -244,18 +253,31 @@ def shortage(metric: Metric, evidence: Evidence) -> str:
         return ""
     kinds = {"cluster": "groups", "block": "blocks of neighbours in time"}
     kind = "rows" if evidence.groups is None else kinds[evidence.grouping]
-    return f"{metric.name} proves nothing on fewer than {LEAST} {kind}, and these are {len(evidence.units)}"
+    found = (
+        f"are {len(evidence.units)}"
+        if evidence.weight is None
+        else f"weigh as much as {_worth(evidence):.0f}"
+    )
+    return f"{metric.name} proves nothing on fewer than {LEAST} {kind}, and these {found}"
 
 
 def _few(metric: Metric, evidence: Evidence) -> bool:
-    return not worst.bounded(metric) and len(evidence.units) < LEAST
+    return not worst.bounded(metric) and _worth(evidence) < LEAST
+
+
+def _worth(evidence: Evidence) -> float:
+    """Return how many units of equal weight would be as much: (sum w)^2 / sum w^2 (Kish 1965)."""
+    if evidence.weight is None:
+        return len(evidence.units)
+    weights = evidence.units.summed(evidence.weight[:, None])
+    return float(weights.sum() ** 2 / (weights**2).sum())
 
 
 def _at_least(metric: Metric, evidence: Evidence, rows: int | None) -> int | None:
     """Return the number of rows, or that from which on resampling proves anything."""
     if rows is None or not _few(metric, evidence):
         return rows
-    return max(rows, math.ceil(LEAST * len(evidence) / len(evidence.units)))
+    return max(rows, math.ceil(LEAST * len(evidence) / _worth(evidence)))
 
 
 def _refuse_nothing(metric: Metric, evidence: Evidence) -> None:

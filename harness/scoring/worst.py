@@ -30,8 +30,8 @@ def lower_bound(metric: Metric, evidence: Evidence, tail: float) -> float:
     """Return what the true score of a `bounded` metric lies below with probability `tail` at most.
 
     It is that of `bootstrap.bound`, of the rows and one more: of the class where it makes the score lowest,
-    or for labels of two classes one of each, for these do not make up for each other, unless it is accuracy
-    and the classes were drawn together.
+    or for labels and probabilities of two classes one of each, for these do not make up for each other,
+    unless it is accuracy and the classes were drawn together. Then it may be a class that no row has.
     """
     return _lowest(metric, [(evidence, 1)], tail)
 
@@ -59,13 +59,19 @@ def with_more(evidence: Evidence, codes: NDArray[Any], *, right: bool) -> Eviden
     if weight is not None or groups is not None:
         known = np.ones(len(e)) if weight is None else weight
         units = np.arange(len(e)) if groups is None else groups
-        most = [np.bincount(units[e.y == code], known[e.y == code]).max() for code in codes]
+        most = [_heaviest(units, known, e.y == code) for code in codes]
         weight = np.concatenate([known, most])
     if groups is not None:
         groups = np.concatenate([groups, groups.max() + 1 + np.arange(len(codes))])
     return replace(
         e, y=np.append(e.y, codes), predictions=_predictions(e, codes, right), weight=weight, groups=groups
     )
+
+
+def _heaviest(units: NDArray[Any], weight: NDArray[np.float64], rows: NDArray[np.bool_]) -> float:
+    """Return the most that some rows of one unit weigh; of all rows, if there are none of these."""
+    chosen = rows if rows.any() else np.ones_like(rows)
+    return float(np.bincount(units[chosen], weight[chosen]).max())
 
 
 def _predictions(e: Evidence, codes: NDArray[Any], right: bool) -> Predictions:
@@ -90,9 +96,10 @@ def _mistaken(e: Evidence, code: int) -> int:
 def _lowest(metric: Metric, signed: Sequence[tuple[Evidence, int]], tail: float) -> float:
     """Return the lower bound of a sum of scores, each times 1 or -1."""
     e = signed[0][0]
-    codes = np.unique(e.y)
-    together = metric.name == "accuracy" and len(e.units.sizes) == 1
-    if e.n_classes != 2 or metric.needs != "labels" or together:
+    drawn_together = len(e.units.sizes) == 1
+    codes = np.arange(e.n_classes) if drawn_together else np.unique(e.y)  # any may come next
+    one_counts_as_another = metric.name == "accuracy" and drawn_together
+    if e.n_classes != 2 or metric.needs == "ranking" or one_counts_as_another:
         codes = codes[[_most_harmful(metric, signed, codes)]]
     total, units = _extended(metric, signed, codes)
     with bound(1):  # threads of BLAS only wait for each other here
@@ -104,7 +111,7 @@ def _most_harmful(metric: Metric, signed: Sequence[tuple[Evidence, int]], codes:
     """Return the place of the class of which one more row lowers the sum most."""
     e = signed[0][0]
     if len(e) > MOST_UNITS:  # one row does little harm there
-        return int(np.bincount(e.y)[codes].argmin())
+        return int(np.bincount(e.y, minlength=e.n_classes)[codes].argmin())
     total, units = _extended(metric, signed, codes)
     counts = np.ones((len(codes), len(units)))
     counts[:, units.column[len(e) :]] = np.eye(len(codes))

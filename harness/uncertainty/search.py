@@ -22,15 +22,15 @@ def first(decided: Callable[[int], bool]) -> int | None:
     return rows
 
 
-def by_two_widths(n: int, half: float, narrower: float, distance: float) -> int | None:
+def by_two_widths(n: int, half: float, times: int, narrower: float, distance: float) -> int | None:
     """Return how many rows narrow a half width to the distance; None for no distance, or beyond 10**9 rows.
 
-    half: of n rows; narrower: of 4 n. One part of it shrinks as the square root of their number, and one, due
-    to a single row, as the number itself.
+    half: of n rows; narrower: of times n. One part of it shrinks as the square root of their number, and one,
+    due to a single row, as the number itself.
     """
     if distance <= 0:
         return None
-    slow = min(max(4 * narrower - half, 0.0), half)
+    slow = min(max((times * narrower - half) / (math.sqrt(times) - 1), 0.0), half)
     quick = half - slow
     if quick == 0:
         return by_square_root(n, half, distance)

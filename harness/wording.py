@@ -14,6 +14,7 @@ def number(value: float) -> str:
     """Return a number in at most 11 characters, with four digits that count."""
     if not math.isfinite(value):
         return str(value)
+    value += 0.0  # no negative zero
     size = abs(value)
     if value == int(value) and size < 1e6:
         return f"{value:.1f}" if size < 10 else f"{value:.0f}"
